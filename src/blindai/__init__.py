@@ -1,0 +1,1 @@
+"""Confidential AI inference: send nothing until the enclave has proved itself."""

@@ -1,0 +1,1 @@
+"""What asks the hardware, inside the enclave, for evidence."""

@@ -1,0 +1,1 @@
+"""The relying party: attest first, then seal, send and open."""

@@ -1,0 +1,228 @@
+"""Every error blindai raises, split by what the caller should do next.
+
+    BlindAIError
+    |-- ConfigurationError        mend a setting, a policy file or an argument
+    |-- TransportError            the network failed: try again
+    |-- ProtocolError             the peer's bytes are malformed
+    |   |-- BinaryHttpError         ... inside a sealed message (RFC 9292)
+    |   `-- TensorError             ... or a tensor is not what the model expects
+    |-- SealingError              sealed bytes do not open: do not use them
+    |   `-- UnknownKeyError         sealed to a key the enclave no longer holds
+    |-- AttestationError          the enclave has not proved itself: send nothing
+    |   |-- EvidenceError           evidence is malformed
+    |   |-- VerificationError       evidence is not authentic
+    |   `-- AppraisalError          authentic, but not what the policy accepts
+    |       `-- UncheckedError        a required check could not be evaluated
+    `-- RequestError              the enclave understood, and refused
+        |-- InvalidRequestError     mend the request
+        |-- ModelRefusedError       the uploaded model was not admitted
+        |-- UnauthenticatedError    the API key is missing or unknown
+        |-- ForbiddenError          the API key or owner token does not allow this
+        |-- NotFoundError           no such model or route
+        |-- ConflictError           the name is taken, or the digest is another
+        |-- TooLargeError           a limit on size was passed
+        |-- StaleRequestError       the sealed date is outside the enclave's window
+        |-- ReplayedRequestError    these sealed bytes were seen before
+        |-- OverloadedError         busy: try again later
+        |-- DeadlineError           the time allowed has passed
+        `-- InternalError           the enclave's own fault; report the request id
+
+A message says *what: expected X, got Y*; `next_step` says what to do about it.
+Messages never hold a payload, a tensor, a key or a token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from blindai.transcript import Transcript
+
+
+class BlindAIError(Exception):
+    """Anything blindai refuses or fails to do.
+
+    Attributes:
+        message: What was wrong: what was expected, what was there.
+        request_id: The enclave's name for the request, to quote in a report.
+        next_step: What the caller should do about it.
+    """
+
+    next_step: ClassVar[str] = "See the message."
+
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        """The message, the request id if there is one, and what to do next."""
+        where = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.message}{where}\n  Next: {self.next_step}"
+
+
+class ConfigurationError(BlindAIError):
+    """A setting, a policy file or an argument is missing or wrong."""
+
+    next_step = "Mend the setting or file named above."
+
+
+class TransportError(BlindAIError):
+    """The network failed before the enclave answered."""
+
+    next_step = "Check the address and the network, then try again."
+
+
+class ProtocolError(BlindAIError):
+    """The peer's bytes do not follow the protocol."""
+
+    next_step = "Check that both sides speak the same version of blindai."
+
+
+class BinaryHttpError(ProtocolError):
+    """A Binary HTTP message is malformed, cut short or over a limit (RFC 9292)."""
+
+
+class TensorError(ProtocolError):
+    """A tensor, or its encoding, is not what was expected."""
+
+    next_step = "Compare names, dtypes and shapes with client.models()."
+
+
+class SealingError(BlindAIError):
+    """Sealed bytes do not open: tampered with, cut short, or for another key."""
+
+    next_step = "Do not use the data; someone between may have changed it."
+
+
+class UnknownKeyError(SealingError):
+    """A message is sealed to a key the enclave does not hold (any more)."""
+
+    next_step = "Attest the enclave again and seal to its current key."
+
+
+class AttestationError(BlindAIError):
+    """The enclave has not proved itself; nothing was sent.
+
+    Attributes:
+        transcript: Every check that was made, when there is one.
+    """
+
+    next_step = "Send nothing. Read the transcript, then ask the operator."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        transcript: Transcript | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.transcript = transcript
+
+
+class EvidenceError(AttestationError):
+    """Evidence or endorsements are malformed."""
+
+
+class VerificationError(AttestationError):
+    """Evidence is well formed, but not authentic."""
+
+
+class AppraisalError(AttestationError):
+    """The enclave is genuine, but it is not what the policy accepts.
+
+    Attributes:
+        findings: All that was not accepted, in the order of the checks.
+    """
+
+    next_step = (
+        "Send nothing. If this is a release you trust, add its values to the policy."
+    )
+
+    def __init__(self, transcript: Transcript) -> None:
+        findings = transcript.refusals
+        super().__init__("; ".join(map(str, findings)), transcript=transcript)
+        self.findings = findings
+
+
+class UncheckedError(AppraisalError):
+    """A check the policy requires could not be evaluated."""
+
+    next_step = "Send nothing. Give the policy a reference value for what is named."
+
+
+class RequestError(BlindAIError):
+    """The enclave opened and understood the request, and refused it."""
+
+
+class InvalidRequestError(RequestError):
+    """The request is well sealed but wrong."""
+
+    next_step = "Mend the request as the message says."
+
+
+class ModelRefusedError(RequestError):
+    """The uploaded model was not admitted."""
+
+    next_step = "Export the model again as the message says."
+
+
+class UnauthenticatedError(RequestError):
+    """The API key is missing or unknown."""
+
+    next_step = "Pass api_key=... or set BLINDAI_API_KEY."
+
+
+class ForbiddenError(RequestError):
+    """The API key or owner token does not allow this."""
+
+    next_step = "Use a key with the scope named above, or the owner's."
+
+
+class NotFoundError(RequestError):
+    """There is no such model or route."""
+
+    next_step = "List what is there with client.models()."
+
+
+class ConflictError(RequestError):
+    """The name is taken, or the model is not the one that was pinned."""
+
+    next_step = "Choose another name, or compare the digests."
+
+
+class TooLargeError(RequestError):
+    """A limit on size was passed."""
+
+    next_step = "Send less, or ask the operator for a larger limit."
+
+
+class StaleRequestError(RequestError):
+    """The sealed date is outside the enclave's replay window."""
+
+    next_step = "Set this machine's clock."
+
+
+class ReplayedRequestError(RequestError):
+    """The enclave has seen these very bytes before."""
+
+    next_step = "Seal the request anew; never send sealed bytes twice."
+
+
+class OverloadedError(RequestError):
+    """The enclave is busy and keeps no more requests waiting."""
+
+    next_step = "Try again in a moment."
+
+
+class DeadlineError(RequestError):
+    """The time allowed for the request has passed."""
+
+    next_step = "Allow more time, or send less at once."
+
+
+class InternalError(RequestError):
+    """The enclave failed; it is not the request's fault."""
+
+    next_step = "Report the request id to the operator."

@@ -1,0 +1,1 @@
+"""Models: admitting, keeping and running them. No keys, no HTTP, no TEE."""

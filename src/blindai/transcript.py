@@ -1,0 +1,76 @@
+"""What was checked, line by line: the words in which trust is explained.
+
+The verifier writes a transcript; errors carry it; the command line prints it.
+It lies at the bottom of the house because all three need it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "pass"
+    FAILED = "fail"
+    NOT_EVALUATED = "not evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What was looked at, in a few words.
+        status: How it ended.
+        expected: What would pass, or why nothing was expected.
+        actual: What was there.
+        source: The document and section that asks for this check.
+        required: Whether not evaluating it is a failure.
+    """
+
+    name: str
+    status: Status
+    expected: str
+    actual: str
+    source: str
+    required: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Whether the check stands in nobody's way."""
+        return self.status is Status.PASSED or (
+            self.status is Status.NOT_EVALUATED and not self.required
+        )
+
+    def __str__(self) -> str:
+        """One line: *name: expected X, got Y*."""
+        return f"{self.name}: expected {self.expected}, got {self.actual}"
+
+    def to_json(self) -> dict[str, str]:
+        """The check as JSON, with the keys that `blindai verify --json` promises."""
+        return {
+            "name": self.name,
+            "status": self.status.value,
+            "expected": self.expected,
+            "actual": self.actual,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All checks, in the order in which they were made."""
+
+    checks: tuple[Check, ...] = ()
+
+    def __add__(self, checks: tuple[Check, ...]) -> Transcript:
+        """The same transcript with `checks` written below it."""
+        return Transcript(self.checks + checks)
+
+    @property
+    def refusals(self) -> tuple[Check, ...]:
+        """The checks that stand in the way, in order."""
+        return tuple(check for check in self.checks if not check.holds)

@@ -1,0 +1,1 @@
+"""What believes the hardware, or says why not: the RATS verifier."""
