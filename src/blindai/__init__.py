@@ -1,1 +1,48 @@
-"""Confidential AI inference: send nothing until the enclave has proved itself."""
+"""Confidential AI inference: send nothing until the enclave has proved itself.
+
+import blindai
+with blindai.connect("https://enclave.example", policy="policy.toml") as client:
+    client.upload_model(model="resnet18.onnx", model_name="resnet18")
+    response = client.predict("resnet18", image)
+    response.output[0].as_numpy().argmax()
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from blindai.client.async_connection import AsyncConnection as AsyncConnection
+    from blindai.client.connection import Connection as Connection
+    from blindai.client.connection import connect as connect
+    from blindai.client.transport import AsyncSealedTransport as AsyncSealedTransport
+    from blindai.client.transport import SealedTransport as SealedTransport
+
+_HOMES = {
+    "AsyncConnection": "blindai.client.async_connection",
+    "AsyncSealedTransport": "blindai.client.transport",
+    "Connection": "blindai.client.connection",
+    "SealedTransport": "blindai.client.transport",
+    "connect": "blindai.client.connection",
+}
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  the names are strings
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, and only then: `import blindai` itself is quick.
+
+    Raises:
+        AttributeError: If there is no such name.
+    """
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'blindai' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    """What there is, imported yet or not."""
+    return sorted({*globals(), *__all__})

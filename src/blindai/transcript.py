@@ -46,7 +46,9 @@ class Check:
         )
 
     def __str__(self) -> str:
-        """One line: *name: expected X, got Y*."""
+        """One line: *name: expected X, got Y*, or why it was not evaluated."""
+        if self.status is Status.NOT_EVALUATED:
+            return f"{self.name}: not evaluated: {self.expected} (got {self.actual})"
         return f"{self.name}: expected {self.expected}, got {self.actual}"
 
     def to_json(self) -> dict[str, str]:

@@ -1,0 +1,12 @@
+"""Names on the wire that both ends use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GATEWAY_PATH: Final = "/.well-known/ohttp-gateway"
+"""Key configurations and sealed requests (RFC 9540, section 4)."""
+ATTESTATION_PATH: Final = "/.well-known/blindai/attestation"
+"""Evidence, outside the seal."""
+OWNER_TOKEN_HEADER: Final = "blindai-owner-token"  # noqa: S105  a header's name
+"""Shows who owns a model, where the enclave runs without API keys."""
