@@ -1,1 +1,27 @@
-"""What believes the hardware, or says why not: the RATS verifier."""
+"""What believes the hardware, or says why not: the RATS verifier.
+
+    Evidence -parse-> Claims -verify-> VerifiedClaims -appraise-> AttestationResult
+
+Pure: no network, files, clock or randomness. `now` and `nonce` are arguments, roots are
+pinned by digest, endorsements travel with the evidence. The one entry:
+
+    result = verify(collection, nonce=nonce, policy=Policy.parse(text), now=now)
+"""
+
+from blindai.verifier.claims import Claims, GuestPolicy, Tcb
+from blindai.verifier.policy import EnclavePolicy, EvidencePolicy, Policy, SnpPolicy
+from blindai.verifier.result import AttestationResult, VerifiedClaims
+from blindai.verifier.verification import verify
+
+__all__ = [
+    "AttestationResult",
+    "Claims",
+    "EnclavePolicy",
+    "EvidencePolicy",
+    "GuestPolicy",
+    "Policy",
+    "SnpPolicy",
+    "Tcb",
+    "VerifiedClaims",
+    "verify",
+]

@@ -1,0 +1,171 @@
+"""Whether a genuine enclave is one that the relying party accepts, and meant for it.
+
+Appraisal writes all its lines, in the order of the procedure, and then decides: the
+error of a refusal names every line that does not hold.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blindai.errors import AppraisalError, UncheckedError
+from blindai.transcript import Status
+from blindai.verifier.procedure import KEYSET_SOURCE, judge, pinned
+from blindai.verifier.result import TOKEN, AttestationResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from blindai.protocol.keyset import Keyset, Purpose, Statement
+    from blindai.transcript import Check, Transcript
+    from blindai.verifier.policy import Policy
+    from blindai.verifier.result import VerifiedClaims
+
+POLICY_SOURCE = "blindai design: appraisal policy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """What the relying party asks for.
+
+    Attributes:
+        nonce: Its 32 random bytes, or None if the policy's age has to do.
+        purpose: What the evidence has to be for.
+        now: For when to decide, with a time zone.
+        policy: What it accepts.
+    """
+
+    nonce: bytes | None = field(repr=False)
+    purpose: Purpose
+    now: datetime
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What the evidence binds, authentic because the hardware signed its digest."""
+
+    keyset: Keyset
+    statement: Statement
+
+
+def appraise(
+    verified: VerifiedClaims,
+    bound: Bound,
+    challenge: Challenge,
+    verification: Transcript,
+    tee_lines: Callable[[VerifiedClaims, Policy], Iterator[Check]],
+) -> AttestationResult:
+    """Hold a genuine enclave against the policy.
+
+    1. The TEE is one that the policy accepts, simulated or not.
+    2. Machine and image are what it accepts (`tee_lines`).
+    3. The statement answers this challenge.
+    4. The keyset is valid, and of a configuration and release that it accepts.
+
+    Args:
+        verified: What the enclave's evidence says.
+        bound: What the evidence binds.
+        challenge: What the relying party asks for.
+        verification: The transcript so far.
+        tee_lines: The lines that only this TEE has.
+
+    Raises:
+        AppraisalError: If any line fails.
+        UncheckedError: If none fails, but a required one was not evaluated.
+    """
+    policy = challenge.policy
+    lines = (
+        *_tee(verified, policy),
+        *tee_lines(verified, policy),
+        *_statement(bound, challenge),
+        *_keyset(bound.keyset, challenge),
+    )
+    transcript = verification + lines
+    refusals = transcript.refusals
+    if any(check.status is Status.FAILED for check in refusals):
+        raise AppraisalError(transcript)
+    if refusals:
+        raise UncheckedError(transcript)
+    return AttestationResult(
+        claims=verified.claims,
+        keyset=bound.keyset,
+        statement=bound.statement,
+        transcript=transcript,
+        verified_at=challenge.now,
+        policy=policy,
+        simulated=verified.root.simulated,
+        token=TOKEN,
+    )
+
+
+def _tee(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
+    simulated = verified.root.simulated
+    accepted = policy.insecure_accept_simulation
+    yield judge(
+        "simulated TEE",
+        holds=accepted or not simulated,
+        expected="genuine hardware" + (" or the simulation" if accepted else ""),
+        actual="the openly insecure simulation" if simulated else "genuine hardware",
+        source=POLICY_SOURCE,
+    )
+    yield judge(
+        "kind of TEE",
+        holds=simulated or verified.claims.tee in policy.tees,
+        expected=" or ".join(policy.tees) or "the simulation only",
+        actual=f"simulated {verified.claims.tee}" if simulated else verified.claims.tee,
+        source=POLICY_SOURCE,
+    )
+
+
+def _statement(bound: Bound, challenge: Challenge) -> Iterator[Check]:
+    yield judge(
+        "purpose",
+        holds=bound.statement.purpose is challenge.purpose,
+        expected=challenge.purpose.value,
+        actual=bound.statement.purpose.value,
+        source=KEYSET_SOURCE,
+    )
+    yield _freshness(bound, challenge)
+
+
+def _freshness(bound: Bound, challenge: Challenge) -> Check:
+    """The nonce dates the evidence; without one, the keyset's first second does."""
+    if challenge.nonce is not None:
+        holds = hmac.compare_digest(bound.statement.nonce or b"", challenge.nonce)
+        return judge(
+            "nonce",
+            holds=holds,
+            expected="the one that was sent",
+            actual="that" if holds else "another or none",
+            source=KEYSET_SOURCE,
+        )
+    limit = challenge.policy.evidence.max_age_s
+    age = challenge.now - bound.keyset.not_before
+    return judge(
+        "age of the keyset",
+        holds=limit is not None and age.total_seconds() <= limit,
+        expected="a nonce instead" if limit is None else f"at most {limit} s",
+        actual=f"{int(age.total_seconds())} s and no nonce",
+        source=POLICY_SOURCE,
+    )
+
+
+def _keyset(keyset: Keyset, challenge: Challenge) -> Iterator[Check]:
+    first, last = keyset.not_before, keyset.not_after
+    yield judge(
+        "keyset validity",
+        holds=first <= challenge.now <= last,
+        expected=f"{first.isoformat()} to {last.isoformat()}",
+        actual=challenge.now.isoformat(),
+        source=KEYSET_SOURCE,
+    )
+    accepted = challenge.policy.enclave
+    pins = tuple(pin.hex() for pin in accepted.config_digests)
+    digest = keyset.config_digest.hex()
+    yield pinned("configuration digest", pins, digest, source=KEYSET_SOURCE)
+    builds, build = tuple(map(ascii, accepted.builds)), ascii(keyset.build)
+    yield pinned("build", builds, build, source=KEYSET_SOURCE)

@@ -1,0 +1,225 @@
+"""The appraisal policy: which enclaves a relying party accepts. One TOML file.
+
+    version = 1
+    insecure_accept_simulation = false  # simulated evidence proves nothing
+
+    [evidence]
+    max_age_s = 3600                # allows evidence without a nonce, up to this age
+
+    [enclave]
+    config_digests = ["<64 hex>"]   # effective configurations
+    builds = ["blindai 0.1.0"]      # names of releases
+
+    [sev-snp]                       # its presence accepts AMD SEV-SNP
+    measurements = ["<96 hex>"]     # launch measurements
+    id_key_digests = ["<96 hex>"]   # SHA-384 of the key that signed the image
+    author_key_digests = ["<96 hex>"]
+    host_data = ["<64 hex>"]
+    minimum_tcb = { bootloader = 4, tee = 0, snp = 24, microcode = 217 }
+    minimum_guest_svn = 0
+    vmpl = [0]
+    products = ["Milan", "Genoa"]
+    allow_smt = true
+    allow_migration = false
+    insecure_allow_debug = false
+
+Evidence has no date of its own; what dates it without a nonce is `not_before` of the
+keyset it binds, so `max_age_s` counts from there. All lists mean: one of these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Protocol, Self, runtime_checkable
+
+from blindai import tables
+from blindai.tables import Key, Rule, between, count, one_of, size
+from blindai.verifier import roots
+from blindai.verifier.claims import Tcb  # noqa: TC001  the reader needs the hint
+
+VERSION: Final = 1
+_Version = Annotated[int, Rule(str(VERSION), lambda value: value == VERSION)]
+_MANY: Final = count(1, 1024)
+_Flag = Annotated[bool, Rule("true or false")]
+_U32 = Annotated[int, between(0, 2**32 - 1)]
+_Sha256s = Annotated[tuple[Annotated[bytes, size(32)], ...], _MANY]
+_Sha384s = Annotated[tuple[Annotated[bytes, size(48)], ...], _MANY]
+_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
+_Vmpls = Annotated[tuple[Annotated[int, between(0, 3)], ...], _MANY]
+_Products = Annotated[tuple[Annotated[str, one_of(*roots.PRODUCTS)], ...], _MANY]
+
+
+@runtime_checkable
+class TeePolicy(Protocol):
+    """What is accepted of one kind of TEE: a table of the policy file."""
+
+    @property
+    def identity(self) -> dict[str, tuple[bytes, ...]]:
+        """What says which image, or whose, is accepted, by key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidencePolicy:
+    """What is accepted of evidence from any TEE.
+
+    Attributes:
+        max_age_s: How old the keyset may be when there is no nonce, in seconds; None
+            if there has to be one.
+    """
+
+    max_age_s: _U32 | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnclavePolicy:
+    """What is accepted of an enclave in any TEE. Empty lists pin nothing.
+
+    Attributes:
+        config_digests: Effective configurations, SHA-256, 32 bytes each.
+        builds: Names of releases.
+    """
+
+    config_digests: _Sha256s = ()
+    builds: _Texts = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnpPolicy:
+    """What is accepted of an SEV-SNP enclave. Empty lists pin nothing.
+
+    Attributes:
+        measurements: Launch measurements, 48 bytes each.
+        id_key_digests: SHA-384 of keys that may sign an image, 48 bytes each.
+        author_key_digests: SHA-384 of keys that may certify those, 48 bytes each.
+        host_data: What the host may have said at launch, 32 bytes each.
+        minimum_tcb: The least firmware, or None.
+        minimum_guest_svn: The least security version of the image.
+        vmpl: Privilege levels, of 0 to 3, that may have asked for the evidence.
+        products: Processor lines.
+        allow_smt: Whether multithreading may be on.
+        allow_migration: Whether a migration agent may be associated.
+        insecure_allow_debug: Whether the host may read the enclave's memory.
+
+    Raises:
+        ValueError: If a digest of zeros is pinned, which no key has.
+    """
+
+    measurements: _Sha384s = ()
+    id_key_digests: _Sha384s = ()
+    author_key_digests: _Sha384s = ()
+    host_data: _Sha256s = ()
+    minimum_tcb: Tcb | None = None
+    minimum_guest_svn: _U32 = 0
+    vmpl: _Vmpls = (0,)
+    products: _Products = roots.PRODUCTS
+    allow_smt: _Flag = True
+    allow_migration: _Flag = False
+    insecure_allow_debug: _Flag = False
+
+    def __post_init__(self) -> None:
+        for key, pins in self.identity.items():
+            if not all(map(any, pins)):
+                raise ValueError(
+                    f"{key}: expected digests, got zeros, which stand for none"
+                )
+
+    @property
+    def identity(self) -> dict[str, tuple[bytes, ...]]:
+        """What says which image, or whose, is accepted, by key."""
+        return {
+            "measurements": self.measurements,
+            "id_key_digests": self.id_key_digests,
+            "author_key_digests": self.author_key_digests,
+        }
+
+    @property
+    def pins_identity(self) -> bool:
+        """Whether something says which image, or whose, is accepted."""
+        return any(self.identity.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a relying party accepts.
+
+    A table for another TEE is one more dataclass, a `TeePolicy`, and one more field
+    that is None by default; what reads, writes, names and judges it follows.
+
+    Attributes:
+        version: Of the file's format: 1.
+        insecure_accept_simulation: Whether simulated evidence, which proves nothing, is
+            accepted.
+        evidence: What is accepted of evidence from any TEE.
+        enclave: What is accepted of an enclave in any TEE.
+        sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+
+    Raises:
+        ValueError: If a policy for genuine hardware names no TEE, or pins no value
+            that says which enclave is meant.
+    """
+
+    version: Annotated[_Version, Key("version", required=True)] = VERSION
+    insecure_accept_simulation: _Flag = False
+    evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
+    enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
+    sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+
+    def __post_init__(self) -> None:
+        if self.insecure_accept_simulation:
+            return
+        if not self.tees:
+            known = ", ".join(f"[{tee}]" for tee in self._tables())
+            raise ValueError(
+                f"expected the table of at least one TEE, {known}, got none;"
+                " an empty policy would accept nothing"
+            )
+        for tee, table in self._tables().items():
+            if table is not None and not any(table.identity.values()):
+                raise ValueError(
+                    f"{tee}: expected {' or '.join(table.identity)}, got none; genuine"
+                    " hardware runs any program, so without one the operator chooses"
+                    " what you talk to"
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a policy file.
+
+        Raises:
+            ConfigurationError: If it is not TOML, not version 1, has an unknown key or
+                a wrong value, or accepts too much to mean anything.
+        """
+        return tables.parse(text, cls, "policy")
+
+    @staticmethod
+    def for_simulation() -> Policy:
+        """The policy that accepts any simulated enclave, and nothing else."""
+        return Policy(insecure_accept_simulation=True)
+
+    @property
+    def tees(self) -> tuple[str, ...]:
+        """The genuine TEEs that are accepted."""
+        return tuple(tee for tee, table in self._tables().items() if table is not None)
+
+    def to_json(self) -> dict[str, object]:
+        """The policy as JSON, every default written out, byte strings in hexadecimal.
+
+        Two policies that accept the same in the same words are equal here.
+        """
+        return tables.write(self)
+
+    @property
+    def digest(self) -> bytes:
+        """Names the policy: SHA-256 of its JSON with sorted keys, 32 bytes."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(b"blindai policy v1\x00" + text.encode()).digest()
+
+    def _tables(self) -> dict[str, TeePolicy | None]:
+        """The tables of all TEEs there are, None for those that are not accepted."""
+        return {
+            key: value
+            for key, value in tables.items(self)
+            if value is None or isinstance(value, TeePolicy)
+        }

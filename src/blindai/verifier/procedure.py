@@ -1,0 +1,123 @@
+"""Writing the transcript: one line for each thing that is looked at.
+
+Verification stops at the first line that does not hold (`Procedure.require`), because
+what follows would read what is not authentic. Appraisal writes all its lines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from blindai.errors import VerificationError
+from blindai.transcript import Check, Status, Transcript
+
+if TYPE_CHECKING:
+    from blindai.errors import EvidenceError
+
+KEYSET_SOURCE = "blindai design: keyset"
+
+
+class Procedure:
+    """A verification under way.
+
+    Attributes:
+        transcript: All lines so far, in order.
+    """
+
+    __slots__ = ("transcript",)
+
+    def __init__(self) -> None:
+        self.transcript = Transcript()
+
+    def require(
+        self, name: str, *, holds: bool, expected: str, actual: str, source: str
+    ) -> None:
+        """Write a line, and go on only if it holds.
+
+        Raises:
+            VerificationError: If it does not, with the transcript up to this line.
+        """
+        check = judge(
+            name, holds=holds, expected=expected, actual=actual, source=source
+        )
+        self.transcript += (check,)
+        if not check.holds:
+            raise VerificationError(str(check), transcript=self.transcript)
+
+    def note(self, check: Check) -> None:
+        """Write a line that decides nothing."""
+        self.transcript += (check,)
+
+    def give_up(self, error: EvidenceError) -> Transcript:
+        """The transcript when something could not be read: its last line says what."""
+        line = judge(
+            "format",
+            holds=False,
+            expected="well-formed evidence and endorsements",
+            actual=error.message,
+            source="blindai design: attestation",
+        )
+        return Transcript((*self.transcript.checks, line))
+
+
+NOT_PINNED: Final = "the policy pins no value"
+
+
+def judge(name: str, *, holds: bool, expected: str, actual: str, source: str) -> Check:
+    """A line that was evaluated."""
+    return Check(
+        name=name,
+        status=Status.PASSED if holds else Status.FAILED,
+        expected=expected,
+        actual=actual,
+        source=source,
+    )
+
+
+def unevaluated(
+    name: str, *, reason: str, actual: str, source: str, required: bool = False
+) -> Check:
+    """A line that was not evaluated, and why.
+
+    Args:
+        name: What was not looked at.
+        reason: Why nothing was expected.
+        actual: What was there.
+        source: The document and section that speaks of this check.
+        required: Whether leaving it out is a failure.
+    """
+    return Check(
+        name=name,
+        status=Status.NOT_EVALUATED,
+        expected=reason,
+        actual=actual,
+        source=source,
+        required=required,
+    )
+
+
+def pinned(
+    name: str,
+    pins: tuple[str, ...],
+    actual: str,
+    *,
+    source: str,
+    required: bool = False,
+) -> Check:
+    """A line that holds what was there against the values that a policy pins.
+
+    Args:
+        name: What was looked at.
+        pins: What the policy accepts; nothing is evaluated where it is empty.
+        actual: What was there, written as the pins are.
+        source: The document and section that speaks of this check.
+        required: Whether a policy without a value is a failure.
+    """
+    if not pins:
+        return unevaluated(
+            name, reason=NOT_PINNED, actual=actual, source=source, required=required
+        )
+    expected = " or ".join(pins)
+    return judge(
+        name, holds=actual in pins, expected=expected, actual=actual, source=source
+    )

@@ -1,0 +1,121 @@
+"""What AMD says in a VCEK or VLEK certificate about the platform it belongs to.
+
+AMD 57230 revision 1.00, chapter 3, and AMD 58369 revision 0.10 for a VLEK: extensions
+below 1.3.6.1.4.1.3704.1.
+
+    1        struct version, INTEGER, 0 for Milan and Genoa
+    2        product name, IA5String: Milan-B0, Genoa
+    3.1..8   patch levels, INTEGER 0..255: boot loader, TEE, SNP, 4, 5, 6, 7, microcode
+    4        HWID, OCTET STRING of 64 bytes, or the 64 bytes as they are (VCEK only)
+    5        name of the cloud provider, IA5String (VLEK only)
+
+AMD 57230 has the tag of the HWID; genuine certificates without it exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blindai.errors import EvidenceError
+from blindai.verifier import der
+from blindai.verifier.snp_report import SigningKey
+
+if TYPE_CHECKING:
+    from blindai.verifier.certificates import Certificate
+
+HWID_BYTES = 64
+MAX_NAME_BYTES = 128
+
+_AMD = bytes.fromhex("2b060104019c7801")
+_STRUCT_VERSION = _AMD + b"\x01"
+_PRODUCT_NAME = _AMD + b"\x02"
+_PATCH_LEVELS = _AMD + b"\x03"
+_HWID = _AMD + b"\x04"
+_CSP_ID = _AMD + b"\x05"
+_TCB_ORDER = (1, 2, 4, 5, 6, 7, 3, 8)  # which level is byte 0, 1, ... of a TCB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """The platform that a leaf certificate belongs to.
+
+    Attributes:
+        kind: VCEK, one chip's key, or VLEK, one cloud provider's.
+        product: Processor line, without the stepping.
+        tcb: The firmware for which the key was derived, 8 bytes as in a report.
+        hwid: Names the chip, 64 bytes; empty in a VLEK.
+        csp_id: Names the cloud provider; empty in a VCEK.
+    """
+
+    kind: SigningKey
+    product: str
+    tcb: bytes
+    hwid: bytes
+    csp_id: str
+
+
+def parse_leaf(certificate: Certificate) -> Leaf:
+    """Read AMD's extensions.
+
+    Raises:
+        EvidenceError: If one is missing, malformed, or both HWID and provider are
+            there.
+    """
+    version = _integer(certificate, _STRUCT_VERSION, "leaf struct version")
+    if version != 0:
+        raise EvidenceError(f"leaf struct version: expected 0, got {version}")
+    vlek = _CSP_ID in certificate.extensions
+    if vlek is (_HWID in certificate.extensions):
+        raise EvidenceError("leaf: expected either a HWID or a cloud provider's name")
+    return Leaf(
+        kind=SigningKey.VLEK if vlek else SigningKey.VCEK,
+        product=_text(certificate, _PRODUCT_NAME, "leaf product").partition("-")[0],
+        tcb=bytes(_patch_level(certificate, number) for number in _TCB_ORDER),
+        hwid=b"" if vlek else _hwid(certificate.extensions[_HWID].value),
+        csp_id=_text(certificate, _CSP_ID, "provider") if vlek else "",
+    )
+
+
+def _hwid(value: bytes) -> bytes:
+    """The HWID, with or without a tag before it; the length says which.
+
+    Raises:
+        EvidenceError: If it is not exactly 64 bytes.
+    """
+    hwid = value
+    if len(value) != HWID_BYTES:
+        hwid = der.only(value, der.OCTET_STRING, "leaf HWID")
+    if len(hwid) != HWID_BYTES:
+        raise EvidenceError(f"leaf HWID: expected {HWID_BYTES} bytes, got {len(hwid)}")
+    return hwid
+
+
+def _patch_level(certificate: Certificate, number: int) -> int:
+    oid = _PATCH_LEVELS + bytes([number])
+    level = _integer(certificate, oid, "leaf patch level")
+    if level > 0xFF:
+        raise EvidenceError(f"leaf patch level: expected at most 255, got {level}")
+    return level
+
+
+def _integer(certificate: Certificate, oid: bytes, what: str) -> int:
+    value = _value(certificate, oid, what)
+    return der.integer(der.only(value, der.INTEGER, what), what)
+
+
+def _text(certificate: Certificate, oid: bytes, what: str) -> str:
+    value = _value(certificate, oid, what)
+    text = der.only(value, der.IA5_STRING, what)
+    decoded = text.decode("latin-1")
+    printable = decoded.isascii() and decoded.isprintable()
+    if len(text) > MAX_NAME_BYTES or not printable:
+        raise EvidenceError(f"{what}: expected at most {MAX_NAME_BYTES} ASCII letters")
+    return decoded
+
+
+def _value(certificate: Certificate, oid: bytes, what: str) -> bytes:
+    extension = certificate.extensions.get(oid)
+    if extension is None:
+        raise EvidenceError(f"{what}: expected the extension, got none")
+    return extension.value

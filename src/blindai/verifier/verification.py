@@ -1,0 +1,146 @@
+"""The one way to trust an enclave: bytes, a challenge and a policy in, a result out."""
+
+from __future__ import annotations
+
+import functools
+import hmac
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from blindai.errors import EvidenceError
+from blindai.protocol import keyset
+from blindai.protocol.attestation import (
+    SEV_SNP_REPORT_TYPE,
+    SIMULATED_SEV_SNP_REPORT_TYPE,
+    Attestation,
+    parse_attestation,
+)
+from blindai.protocol.keyset import NONCE_BYTES, Purpose
+from blindai.verifier import snp, snp_appraisal
+from blindai.verifier.appraisal import Bound, Challenge, appraise
+from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from blindai.transcript import Check
+    from blindai.verifier.policy import Policy
+    from blindai.verifier.result import AttestationResult, VerifiedClaims
+
+
+@dataclass(frozen=True, slots=True)
+class Tee:
+    """What there is to know about a kind of TEE.
+
+    Attributes:
+        verify: Makes its claims verified, or raises.
+        appraise: Writes the lines that only this TEE has.
+    """
+
+    verify: Callable[[Attestation, Procedure, datetime], VerifiedClaims]
+    appraise: Callable[[VerifiedClaims, Policy], Iterator[Check]]
+
+
+_SNP = Tee(functools.partial(snp.verify, simulated=False), snp_appraisal.appraise)
+_SIMULATED_SNP = Tee(
+    functools.partial(snp.verify, simulated=True), snp_appraisal.appraise
+)
+_TEES: Mapping[str, Tee] = MappingProxyType(
+    {
+        SEV_SNP_REPORT_TYPE: _SNP,
+        SIMULATED_SEV_SNP_REPORT_TYPE: _SIMULATED_SNP,
+    }
+)
+
+
+def verify(
+    collection: bytes,
+    *,
+    nonce: bytes | None,
+    policy: Policy,
+    now: datetime,
+    purpose: Purpose = Purpose.ATTESTATION,
+) -> AttestationResult:
+    """Verify an attestation and hold it against a policy.
+
+    1. The collection and its parts are well formed.
+    2. The evidence is authentic (the TEE's own procedure).
+    3. It binds the statement, and the statement binds the keyset.
+    4. All of it is what the policy accepts, and answers this challenge.
+
+    Args:
+        collection: The CMW collection, as fetched.
+        nonce: The 32 random bytes that were sent, or None if none were; then the
+            policy has to allow evidence by its age.
+        policy: What is accepted.
+        now: For when to verify, with a time zone.
+        purpose: What the evidence has to be for.
+
+    Raises:
+        EvidenceError: If something is malformed.
+        VerificationError: If the evidence is not authentic.
+        AppraisalError: If it is authentic, but not accepted; all reasons are there.
+        ValueError: If `now` has no time zone, or `nonce` is not 32 bytes.
+    """
+    if now.utcoffset() is None:
+        raise ValueError("now: expected a time with a time zone")
+    if nonce is not None and len(nonce) != NONCE_BYTES:
+        raise ValueError(f"nonce: expected {NONCE_BYTES} bytes, got {len(nonce)}")
+    challenge = Challenge(nonce=nonce, purpose=purpose, now=now, policy=policy)
+    procedure = Procedure()
+    try:
+        return _verify(collection, challenge, procedure)
+    except EvidenceError as error:
+        error.transcript = procedure.give_up(error)
+        raise
+
+
+def _verify(
+    collection: bytes, challenge: Challenge, procedure: Procedure
+) -> AttestationResult:
+    attestation = parse_attestation(collection)
+    tee = _TEES.get(attestation.evidence_type)
+    if tee is None:
+        raise EvidenceError(
+            f"evidence: expected one of {', '.join(_TEES)}, got another"
+        )
+    bound = Bound(
+        keyset.parse_keyset(attestation.keyset),
+        keyset.parse_statement(attestation.statement),
+    )
+    verified = tee.verify(attestation, procedure, challenge.now)
+    _verify_binding(procedure, verified, bound, attestation)
+    return appraise(verified, bound, challenge, procedure.transcript, tee.appraise)
+
+
+def _verify_binding(
+    procedure: Procedure,
+    verified: VerifiedClaims,
+    bound: Bound,
+    attestation: Attestation,
+) -> None:
+    """Step 3: from what the hardware signed to the keys.
+
+    Raises:
+        VerificationError: If the evidence binds another statement, or that another
+            keyset.
+    """
+    report_data = verified.claims.report_data
+    expected = keyset.bind(attestation.statement)
+    procedure.require(
+        "report data",
+        holds=hmac.compare_digest(report_data, expected),
+        expected=f"SHA-256 of the statement, {expected.hex()}",
+        actual=report_data.hex(),
+        source=KEYSET_SOURCE,
+    )
+    digest = keyset.digest(attestation.keyset)
+    procedure.require(
+        "keyset digest",
+        holds=hmac.compare_digest(bound.statement.keyset_digest, digest),
+        expected=f"the keyset's, {digest.hex()}",
+        actual=bound.statement.keyset_digest.hex(),
+        source=KEYSET_SOURCE,
+    )

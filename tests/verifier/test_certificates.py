@@ -1,0 +1,253 @@
+"""Certificates, cut into their fields."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindai.attester.simulated import SimulatedPlatform, endorse
+from blindai.errors import EvidenceError
+from blindai.verifier import der
+from blindai.verifier.certificates import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_CHAIN_BYTES,
+    load_p384_key,
+    parse_certificate,
+    parse_chain,
+)
+
+PEM = endorse(SimulatedPlatform(), ec.generate_private_key(ec.SECP384R1()).public_key())
+LEAF, ASK, ARK = (
+    base64.b64decode(b"".join(block.splitlines()[1:-1]))
+    for block in PEM.replace(b"-----END CERTIFICATE-----\n", b"-\n|").split(b"|")[:3]
+)
+VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, SPKI, EXTENSIONS = range(8)
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    short, long = bytes([size & 0x7F]), b"\x82" + size.to_bytes(2)
+    return bytes([tag]) + (short if size < 128 else long) + content
+
+
+def seq(*parts: bytes) -> bytes:
+    return tlv(der.SEQUENCE, b"".join(parts))
+
+
+def pieces(certificate: bytes) -> tuple[list[bytes], bytes, bytes]:
+    body = der.only(certificate, der.SEQUENCE, "test")
+    tbs, algorithm, signature = der.elements(body, "test")
+    fields = [element.encoding for element in der.elements(tbs.content, "test")]
+    return fields, algorithm.encoding, signature.encoding
+
+
+def with_field(index: int, encoding: bytes, certificate: bytes = LEAF) -> bytes:
+    fields, algorithm, signature = pieces(certificate)
+    fields[index] = encoding
+    return seq(seq(*fields), algorithm, signature)
+
+
+def with_extensions(*extensions: bytes) -> bytes:
+    return with_field(EXTENSIONS, tlv(der.CONTEXT_3, seq(*extensions)))
+
+
+def extension(oid: str, value: bytes, critical: bytes = b"") -> bytes:
+    identifier = tlv(der.OBJECT_IDENTIFIER, bytes.fromhex(oid))
+    return seq(identifier, critical, tlv(der.OCTET_STRING, value))
+
+
+CRITICAL = b"\x01\x01\xff"
+CA = extension("551d13", seq(CRITICAL))
+CERT_SIGN = extension("551d0f", bytes.fromhex("03020204"))
+
+
+def test_a_leaf_is_cut_into_its_fields() -> None:
+    leaf = parse_certificate(LEAF)
+
+    assert leaf.issuer == parse_certificate(ASK).subject
+    assert leaf.not_before == datetime(2025, 1, 1, tzinfo=UTC)
+    assert leaf.not_after == datetime(2075, 1, 1, tzinfo=UTC)
+    assert len(leaf.extensions) == 11
+    assert not leaf.may_issue
+    assert not leaf.asks_for_more
+
+
+def test_authorities_may_issue() -> None:
+    assert parse_certificate(ASK).may_issue
+    assert parse_certificate(ARK).may_issue
+
+
+def test_utc_times_before_1950_are_of_this_century() -> None:
+    times = seq(
+        tlv(der.UTC_TIME, b"500101000000Z"), tlv(der.UTC_TIME, b"491231235959Z")
+    )
+
+    certificate = parse_certificate(with_field(VALIDITY, times))
+
+    assert certificate.not_before == datetime(1950, 1, 1, tzinfo=UTC)
+    assert certificate.not_after == datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(seq(tlv(der.UTC_TIME, b"250101000000Z")), id="one"),
+        pytest.param(seq(*[tlv(der.UTC_TIME, b"2501010000Z")] * 2), id="no seconds"),
+        pytest.param(seq(*[tlv(der.UTC_TIME, b"250101000000+0000")] * 2), id="offset"),
+        pytest.param(seq(*[tlv(der.UTC_TIME, b"251301000000Z")] * 2), id="month 13"),
+        pytest.param(
+            seq(*[tlv(der.GENERALIZED_TIME, b"20250101000000.5Z")] * 2), id="fraction"
+        ),
+        pytest.param(seq(*[tlv(der.INTEGER, b"250101000000Z")] * 2), id="no time"),
+    ],
+)
+def test_other_times_are_refused(times: bytes) -> None:
+    with pytest.raises(EvidenceError, match="validity"):
+        parse_certificate(with_field(VALIDITY, times))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(bytes(MAX_CERTIFICATE_BYTES + 1), "at most 4096", id="size"),
+        pytest.param(LEAF + b"\x00", "DER element", id="trailing byte"),
+        pytest.param(
+            with_field(VERSION, tlv(der.CONTEXT_0, b"\x02\x01\x01")),
+            "version: expected 3",
+            id="version 2",
+        ),
+        pytest.param(
+            with_field(SERIAL, tlv(der.INTEGER, b"\x80")), "serial", id="serial"
+        ),
+        pytest.param(
+            with_field(ALGORITHM, seq(b"\x06\x01\x00")), "got two", id="algorithms"
+        ),
+        pytest.param(with_extensions(CA, CA), "at most once", id="twice"),
+        pytest.param(with_extensions(seq()), "extension: expected", id="empty"),
+        pytest.param(
+            with_extensions(extension("00", b"", b"\x01\x01\x00")),
+            "extension: expected",
+            id="critical false",
+        ),
+        pytest.param(
+            seq(*pieces(LEAF)[0]), "certificate: expected 3", id="no signature"
+        ),
+    ],
+)
+def test_other_certificates_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        parse_certificate(data)
+
+
+def test_a_signature_is_whole_octets() -> None:
+    fields, algorithm, _ = pieces(LEAF)
+    data = seq(seq(*fields), algorithm, tlv(der.BIT_STRING, b"\x01\x00"))
+
+    with pytest.raises(EvidenceError, match="whole octets"):
+        parse_certificate(data)
+
+
+def test_a_certificate_with_both_extensions_may_issue() -> None:
+    assert parse_certificate(with_extensions(CA, CERT_SIGN)).may_issue
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        pytest.param([], id="neither"),
+        pytest.param([CA], id="no key usage"),
+        pytest.param([CERT_SIGN], id="no constraints"),
+        pytest.param([extension("551d13", seq()), CERT_SIGN], id="no CA"),
+        pytest.param(
+            [extension("551d13", seq(b"\x02\x01\x00")), CERT_SIGN], id="a length only"
+        ),
+        pytest.param(
+            [CA, extension("551d0f", bytes.fromhex("03020780"))], id="another usage"
+        ),
+        pytest.param([CA, extension("551d0f", bytes.fromhex("030100"))], id="no usage"),
+    ],
+)
+def test_a_certificate_without_them_may_not_issue(extensions: list[bytes]) -> None:
+    assert not parse_certificate(with_extensions(*extensions)).may_issue
+
+
+def test_an_unknown_critical_extension_asks_for_more() -> None:
+    unknown = extension("00", b"", CRITICAL)
+
+    assert parse_certificate(with_extensions(unknown)).asks_for_more
+
+
+def test_known_critical_and_unknown_other_extensions_do_not() -> None:
+    known = extension("551d13", seq(CRITICAL), CRITICAL)
+    unknown = extension("00", b"")
+
+    assert not parse_certificate(with_extensions(known, unknown)).asks_for_more
+
+
+def test_a_key_that_cannot_be_read_is_refused() -> None:
+    certificate = parse_certificate(with_field(SPKI, seq()))
+
+    with pytest.raises(EvidenceError, match="expected one that can be read"):
+        load_p384_key(certificate)
+
+
+def test_a_chain_is_three_certificates() -> None:
+    chain = parse_chain(PEM)
+
+    assert chain.leaf == parse_certificate(LEAF)
+    assert chain.intermediate == parse_certificate(ASK)
+    assert chain.root == parse_certificate(ARK)
+
+
+def test_lines_may_end_as_on_windows() -> None:
+    assert parse_chain(PEM.replace(b"\n", b"\r\n")) == parse_chain(PEM)
+
+
+@pytest.mark.parametrize(
+    ("pem", "message"),
+    [
+        pytest.param(b"", "three PEM", id="nothing"),
+        pytest.param(PEM + PEM, "three PEM", id="six"),
+        pytest.param(PEM + b"text", "three PEM", id="text after"),
+        pytest.param(b"text" + PEM, "three PEM", id="text before"),
+        pytest.param(PEM.replace(b"MII", b"M\xffI"), "three PEM", id="not ASCII"),
+        pytest.param(PEM.replace(b"MII", b"=MII"), "base64", id="not base64"),
+        pytest.param(
+            bytes(MAX_CHAIN_BYTES + 1), f"at most {MAX_CHAIN_BYTES}", id="size"
+        ),
+    ],
+)
+def test_other_chains_are_refused(pem: bytes, message: str) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        parse_chain(pem)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_certificate_or_the_one_error(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        parse_certificate(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_chain_or_the_one_error(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        parse_chain(data)
+
+
+@given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))
+def test_any_changed_byte_gives_a_certificate_or_the_one_error(
+    position: int, byte: int
+) -> None:
+    changed = LEAF[:position] + bytes([byte]) + LEAF[position + 1 :]
+
+    try:
+        parsed = parse_certificate(changed)
+    except EvidenceError:
+        return
+
+    assert len(parsed.digest) == 32

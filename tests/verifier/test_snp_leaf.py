@@ -1,0 +1,149 @@
+"""AMD's extensions in a leaf certificate."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from blindai.attester.simulated import CHIP_ID, SimulatedPlatform, endorse
+from blindai.errors import EvidenceError
+from blindai.verifier.certificates import Certificate, Extension, parse_chain
+from blindai.verifier.snp_leaf import parse_leaf
+from blindai.verifier.snp_report import SigningKey
+
+KEY = ec.generate_private_key(ec.SECP384R1()).public_key()
+AMD = bytes.fromhex("2b060104019c7801")
+
+
+def leaf(platform: SimulatedPlatform) -> Certificate:
+    return parse_chain(endorse(platform, KEY)).leaf
+
+
+def with_extension(oid: bytes, value: bytes) -> Certificate:
+    certificate = leaf(SimulatedPlatform())
+    extensions = {
+        **certificate.extensions,
+        AMD + oid: Extension(critical=False, value=value),
+    }
+    return _with(certificate, extensions)
+
+
+def without_extension(oid: bytes) -> Certificate:
+    certificate = leaf(SimulatedPlatform())
+    extensions = dict(certificate.extensions)
+    del extensions[AMD + oid]
+    return _with(certificate, extensions)
+
+
+def _with(certificate: Certificate, extensions: dict[bytes, Extension]) -> Certificate:
+    return Certificate(
+        digest=certificate.digest,
+        tbs=certificate.tbs,
+        algorithm=certificate.algorithm,
+        signature=certificate.signature,
+        issuer=certificate.issuer,
+        subject=certificate.subject,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        spki=certificate.spki,
+        extensions=extensions,
+        may_issue=certificate.may_issue,
+    )
+
+
+def test_a_vcek_names_its_chip_and_firmware() -> None:
+    tcb = bytes([1, 2, 3, 4, 5, 6, 7, 200])
+
+    parsed = parse_leaf(leaf(SimulatedPlatform(leaf_tcb=tcb)))
+
+    assert parsed.kind is SigningKey.VCEK
+    assert parsed.hwid == CHIP_ID
+    assert parsed.csp_id == ""
+    assert parsed.tcb == tcb
+    assert parsed.product == "Genoa"
+
+
+def test_a_hwid_may_have_a_tag_before_it() -> None:
+    tagged = SimulatedPlatform(leaf_hwid=b"\x04\x40" + CHIP_ID)
+
+    assert parse_leaf(leaf(tagged)).hwid == CHIP_ID
+
+
+def test_a_hwid_that_begins_like_a_tag_is_taken_as_it_is() -> None:
+    hwid = b"\x04\x3e" + bytes(62)
+
+    assert parse_leaf(leaf(SimulatedPlatform(leaf_hwid=hwid))).hwid == hwid
+
+
+def test_a_vlek_names_its_provider() -> None:
+    platform = SimulatedPlatform(leaf_hwid=None, leaf_csp_id="CN=a.cloud.example")
+
+    parsed = parse_leaf(leaf(platform))
+
+    assert parsed.kind is SigningKey.VLEK
+    assert parsed.hwid == b""
+    assert parsed.csp_id == "CN=a.cloud.example"
+
+
+def test_the_stepping_is_no_part_of_the_product() -> None:
+    parsed = parse_leaf(leaf(SimulatedPlatform(leaf_product="Milan-B0")))
+
+    assert parsed.product == "Milan"
+
+
+@pytest.mark.parametrize(
+    ("platform", "message"),
+    [
+        pytest.param(
+            SimulatedPlatform(leaf_hwid=None), "either a HWID or", id="neither"
+        ),
+        pytest.param(SimulatedPlatform(leaf_csp_id="x"), "either a HWID or", id="both"),
+        pytest.param(
+            SimulatedPlatform(leaf_hwid=b"\x04\x3f" + bytes(63)),
+            "expected 64 bytes, got 63",
+            id="HWID size",
+        ),
+        pytest.param(
+            SimulatedPlatform(leaf_hwid=b"\x04\x40" + bytes(63)),
+            "leaf HWID: expected 64 bytes of content, got fewer",
+            id="HWID cut",
+        ),
+        pytest.param(
+            SimulatedPlatform(leaf_hwid=b"\x03\x40" + bytes(64)),
+            "leaf HWID: expected 1 elements",
+            id="HWID of another type",
+        ),
+        pytest.param(
+            SimulatedPlatform(leaf_hwid=None, leaf_csp_id="\n"), "ASCII", id="newline"
+        ),
+    ],
+)
+def test_other_leaves_are_refused(platform: SimulatedPlatform, message: str) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        parse_leaf(leaf(platform))
+
+
+@pytest.mark.parametrize(
+    ("oid", "value", "message"),
+    [
+        pytest.param(b"\x01", b"\x02\x01\x01", "struct version: expected 0", id="1"),
+        pytest.param(
+            b"\x03\x08", b"\x02\x02\x01\x00", "at most 255, got 256", id="256"
+        ),
+        pytest.param(b"\x02", b"\x16\x01\xff", "ASCII", id="not ASCII"),
+        pytest.param(b"\x02", b"\x16\x81\x81" + b"a" * 129, "at most 128", id="long"),
+        pytest.param(b"\x02", b"\x0c\x01a", "elements of known types", id="UTF-8"),
+    ],
+)
+def test_other_extensions_are_refused(oid: bytes, value: bytes, message: str) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        parse_leaf(with_extension(oid, value))
+
+
+@pytest.mark.parametrize(
+    "oid",
+    [b"\x01", b"\x02", *(b"\x03" + bytes([number]) for number in range(1, 9))],
+)
+def test_no_extension_may_be_missing(oid: bytes) -> None:
+    with pytest.raises(EvidenceError, match="expected the extension, got none"):
+        parse_leaf(without_extension(oid))

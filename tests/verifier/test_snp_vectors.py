@@ -1,0 +1,307 @@
+"""Genuine SEV-SNP evidence of AMD processors, from public projects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from blindai.errors import AppraisalError, EvidenceError, VerificationError
+from blindai.protocol import keyset
+from blindai.protocol.attestation import (
+    PEM_CHAIN_TYPE,
+    SEV_SNP_REPORT_TYPE,
+    Attestation,
+    encode_attestation,
+)
+from blindai.protocol.keyset import Purpose, Statement
+from blindai.testing import simulated_keyset
+from blindai.verifier import (
+    AttestationResult,
+    Policy,
+    SnpPolicy,
+    VerifiedClaims,
+    snp,
+    snp_appraisal,
+    verify,
+)
+from blindai.verifier.appraisal import Bound, Challenge, appraise
+from blindai.verifier.certificates import parse_chain
+from blindai.verifier.procedure import Procedure
+
+FOLDER = Path(__file__).parents[2].parent / "shared" / "vectors" / "snp"
+
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason=f"the vectors are not here: {FOLDER}"
+)
+
+
+def pem(der: bytes) -> bytes:
+    text = base64.encodebytes(der)
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vector:
+    """A report, its chain, and a date inside their validity."""
+
+    report: str
+    leaf: str
+    intermediate: str
+    root: str
+    now: datetime
+    product: str
+    measurement: str
+
+    def attestation(self, **parts: str) -> Attestation:
+        leaf = parts.get("leaf", self.leaf)
+        intermediate = parts.get("intermediate", self.intermediate)
+        root = parts.get("root", self.root)
+        chain = (
+            pem((FOLDER / leaf).read_bytes())
+            + (FOLDER / intermediate).read_bytes()
+            + (FOLDER / root).read_bytes()
+        )
+        return Attestation(
+            keyset=b"",
+            statement=b"",
+            evidence_type=SEV_SNP_REPORT_TYPE,
+            evidence=(FOLDER / self.report).read_bytes(),
+            endorsements=chain,
+        )
+
+    def verify(
+        self, now: datetime | None = None, parts: Mapping[str, str] | None = None
+    ) -> VerifiedClaims:
+        attestation = self.attestation(**(parts or {}))
+        return snp.verify(attestation, Procedure(), now or self.now, simulated=False)
+
+
+MILAN = Vector(
+    report="trustee_milan_report.bin",
+    leaf="trustee_milan_vcek.der",
+    intermediate="ask_milan.pem",
+    root="ark_milan.pem",
+    now=datetime(2024, 6, 1, tzinfo=UTC),
+    product="Milan",
+    measurement="a1f39304",
+)
+MILAN_DEBUG = Vector(
+    report="gosev_milan_report.bin",
+    leaf="gosev_milan_vcek.der",
+    intermediate="ask_milan.pem",
+    root="ark_milan.pem",
+    now=datetime(2024, 6, 1, tzinfo=UTC),
+    product="Milan",
+    measurement="b07af962",
+)
+MILAN_VLEK = Vector(
+    report="trustee_milan_vlek_report.bin",
+    leaf="trustee_milan_vlek.der",
+    intermediate="asvk_milan.pem",
+    root="ark_milan.pem",
+    now=datetime(2025, 6, 1, tzinfo=UTC),
+    product="Milan",
+    measurement="8922ebbd",
+)
+GENOA = Vector(
+    report="trustee_genoa_report.bin",
+    leaf="trustee_genoa_vcek.der",
+    intermediate="ask_genoa.pem",
+    root="ark_genoa.pem",
+    now=datetime(2026, 6, 1, tzinfo=UTC),
+    product="Genoa",
+    measurement="f57dc09a",
+)
+VECTORS = {
+    "Milan v2": MILAN,
+    "Milan v2, debug": MILAN_DEBUG,
+    "Milan v3, VLEK": MILAN_VLEK,
+    "Genoa v3": GENOA,
+}
+each = pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS.keys())
+
+
+@each
+def test_genuine_evidence_is_verified(vector: Vector) -> None:
+    verified = vector.verify()
+
+    assert not verified.root.simulated
+    assert verified.root.product == vector.product
+    assert verified.claims.measurement.hex().startswith(vector.measurement)
+
+
+@each
+def test_it_is_refused_a_day_before_its_leaf_is_valid(vector: Vector) -> None:
+    first = parse_chain(vector.attestation().endorsements).leaf.not_before
+
+    vector.verify(first)
+    with pytest.raises(VerificationError, match="leaf certificate: validity"):
+        vector.verify(first - timedelta(days=1))
+
+
+@each
+def test_it_is_refused_a_day_after_its_leaf_is_valid(vector: Vector) -> None:
+    last = parse_chain(vector.attestation().endorsements).leaf.not_after
+
+    vector.verify(last)
+    with pytest.raises(VerificationError, match="leaf certificate: validity"):
+        vector.verify(last + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("vector", "parts", "line"),
+    [
+        pytest.param(
+            MILAN,
+            {"intermediate": "ask_genoa.pem"},
+            "intermediate certificate: issuer",
+            id="Genoa's ASK",
+        ),
+        pytest.param(
+            MILAN,
+            {"intermediate": "asvk_milan.pem"},
+            "leaf certificate: issuer",
+            id="Milan's ASVK",
+        ),
+        pytest.param(
+            MILAN,
+            {"root": "ark_genoa.pem"},
+            "intermediate certificate: issuer",
+            id="Genoa's ARK",
+        ),
+        pytest.param(
+            MILAN,
+            {"root": "ask_milan.pem"},
+            "root certificate: .*got unknown",
+            id="an ASK as root",
+        ),
+        pytest.param(
+            GENOA,
+            {"intermediate": "ask_milan.pem", "root": "ark_milan.pem"},
+            "leaf certificate: issuer",
+            id="Genoa's leaf below Milan",
+        ),
+        pytest.param(
+            MILAN,
+            {"leaf": "gosev_milan_vcek.der"},
+            "report signature: expected",
+            id="another chip's leaf",
+        ),
+        pytest.param(
+            GENOA,
+            {"intermediate": "ask_turin.pem", "root": "ark_turin.pem"},
+            "root certificate: expected ARK-Milan or ARK-Genoa, got ARK-Turin",
+            id="Turin",
+        ),
+    ],
+)
+def test_a_swapped_certificate_is_refused(
+    vector: Vector, parts: dict[str, str], line: str
+) -> None:
+    with pytest.raises(VerificationError, match=line):
+        vector.verify(None, parts)
+
+
+def test_genuine_evidence_is_no_simulated_evidence() -> None:
+    attestation = MILAN.attestation()
+
+    with pytest.raises(VerificationError, match="root certificate: expected INSECURE"):
+        snp.verify(attestation, Procedure(), MILAN.now, simulated=True)
+
+
+def test_no_byte_of_a_genuine_report_can_change() -> None:
+    attestation = GENOA.attestation()
+    report = attestation.evidence
+
+    for position in range(len(report)):
+        flipped = bytearray(report)
+        flipped[position] ^= 1 << position % 8
+        changed = Attestation(
+            keyset=b"",
+            statement=b"",
+            evidence_type=attestation.evidence_type,
+            evidence=bytes(flipped),
+            endorsements=attestation.endorsements,
+        )
+        with pytest.raises((VerificationError, EvidenceError)):
+            snp.verify(changed, Procedure(), GENOA.now, simulated=False)
+
+
+def appraised(vector: Vector, policy: Policy) -> AttestationResult:
+    """Appraise as if the evidence bound a keyset that is valid now."""
+    verified = vector.verify()
+    keys = simulated_keyset(
+        not_before=vector.now, not_after=vector.now + timedelta(days=1)
+    )
+    statement = Statement(Purpose.ATTESTATION, bytes(32), bytes(32))
+    challenge = Challenge(
+        nonce=bytes(32), purpose=Purpose.ATTESTATION, now=vector.now, policy=policy
+    )
+    bound = Bound(keys, statement)
+    transcript = Procedure().transcript
+    return appraise(verified, bound, challenge, transcript, snp_appraisal.appraise)
+
+
+def pinned(vector: Vector, **changes: object) -> Policy:
+    measurement = vector.verify().claims.measurement
+    snp_policy = SnpPolicy(measurements=(measurement,), **changes)  # type: ignore[arg-type]  # one of many
+    return Policy(sev_snp=snp_policy)
+
+
+@pytest.mark.parametrize("vector", [MILAN, GENOA], ids=["Milan", "Genoa"])
+def test_genuine_evidence_is_accepted_by_a_policy_that_pins_it(vector: Vector) -> None:
+    result = appraised(vector, pinned(vector))
+
+    assert not result.simulated
+
+
+def test_a_guest_policy_that_allows_debug_is_refused() -> None:
+    with pytest.raises(AppraisalError, match=r"^debug mode: expected off, got on\n"):
+        appraised(MILAN_DEBUG, pinned(MILAN_DEBUG))
+
+
+def test_vmpl_1_is_refused() -> None:
+    with pytest.raises(AppraisalError, match=r"^VMPL: expected 0, got 1\n"):
+        appraised(MILAN_VLEK, pinned(MILAN_VLEK))
+
+
+def test_vmpl_1_is_accepted_where_the_policy_says_so() -> None:
+    result = appraised(MILAN_VLEK, pinned(MILAN_VLEK, vmpl=(0, 1)))
+
+    assert result.claims.vmpl == 1
+
+
+def test_a_policy_for_simulation_refuses_genuine_evidence() -> None:
+    with pytest.raises(
+        AppraisalError, match=r"^kind of TEE: expected the simulation only"
+    ):
+        appraised(MILAN, Policy.for_simulation())
+
+
+def test_evidence_that_binds_something_else_is_refused() -> None:
+    keys = simulated_keyset().encode()
+    statement = Statement(Purpose.ATTESTATION, keyset.digest(keys), bytes(32)).encode()
+    genuine = MILAN.attestation()
+    chain = ((PEM_CHAIN_TYPE, genuine.endorsements),)
+    collection = encode_attestation(
+        keys, statement, SEV_SNP_REPORT_TYPE, genuine.evidence, chain
+    )
+
+    with pytest.raises(VerificationError, match=r"^report data: expected SHA-256"):
+        verify(collection, nonce=bytes(32), policy=pinned(MILAN), now=MILAN.now)
+
+
+def test_verification_takes_milliseconds() -> None:
+    attestation = GENOA.attestation()
+
+    started = perf_counter()
+    for _ in range(10):
+        snp.verify(attestation, Procedure(), GENOA.now, simulated=False)
+
+    assert (perf_counter() - started) / 10 < 0.05
