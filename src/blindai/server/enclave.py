@@ -1,0 +1,225 @@
+"""The enclave's identity: its keys, the evidence for them, and their rotation.
+
+Private keys are made here, live in memory and are never written down. A keyset is
+replaced before clients stop sealing to it, and its keys open requests for a grace
+period after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from blindai.errors import OverloadedError
+from blindai.protocol import attestation, keyset, ohttp
+from blindai.protocol.kem import Kem, generate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from blindai.attester import Attester
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long keys and evidence serve.
+
+    Attributes:
+        keys: From a keyset's first second to the last at which clients seal to it.
+        overlap: How long before that its successor takes over.
+        grace: How long after that its keys still open requests.
+        backdate: How long before it was made a keyset counts as valid, for clients
+            whose clocks are a little behind.
+    """
+
+    keys: timedelta = timedelta(hours=24)
+    overlap: timedelta = timedelta(hours=1)
+    grace: timedelta = timedelta(minutes=10)
+    backdate: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the enclave runs, as its keyset says it.
+
+    Attributes:
+        config_digest: SHA-256 of the effective configuration, 32 bytes.
+        build: Names the release.
+        tls_spki: SHA-256 of the outer TLS key's SubjectPublicKeyInfo, or None.
+    """
+
+    config_digest: bytes
+    build: str
+    tls_spki: bytes | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Generation:
+    """One keyset with its private half, and its evidence without a nonce."""
+
+    keyset: keyset.Keyset
+    encoded: bytes
+    keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
+    proof_key: Ed25519PrivateKey = field(repr=False)
+    attestation: bytes | None = None
+
+
+class QuoteLimit:
+    """At most so many quotes a second: hardware makes them slowly."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._times: deque[float] = deque()
+
+    def admit(self, now: float) -> None:
+        """Count a quote.
+
+        Args:
+            now: Monotonic clock, in seconds.
+
+        Raises:
+            OverloadedError: If it is one too many.
+        """
+        while self._times and self._times[0] <= now - 1:
+            self._times.popleft()
+        if len(self._times) >= self._per_second:
+            raise OverloadedError(
+                f"evidence: expected at most {self._per_second} quotes a second"
+            )
+        self._times.append(now)
+
+
+class Enclave:
+    """Holds the keysets of one start of the enclave and attests them."""
+
+    def __init__(
+        self,
+        attester: Attester,
+        measured: Measured,
+        clock: Callable[[], datetime],
+        *,
+        lifetimes: Lifetimes | None = None,
+        quotes_per_second: int = 20,
+    ) -> None:
+        """Make the first keyset.
+
+        Args:
+            attester: Asks the hardware for evidence.
+            measured: What the keyset says of what runs.
+            clock: The enclave's clock, aware, in UTC.
+            lifetimes: How long keys serve.
+            quotes_per_second: How often evidence for a nonce is made.
+        """
+        self._attester = attester
+        self._measured = measured
+        self._clock = clock
+        self._lifetimes = lifetimes or Lifetimes()
+        self._limit = QuoteLimit(quotes_per_second)
+        self._quoting = asyncio.Lock()
+        self._instance = secrets.token_bytes(16)
+        self._next_key_id = secrets.randbelow(256)
+        self._generations: list[_Generation] = []
+        self._keys: dict[int, ohttp.GatewayKey] = {}
+        self._change_at = clock()
+
+    def keys(self) -> Mapping[int, ohttp.GatewayKey]:
+        """The keys that open requests now, by key id."""
+        self._refresh()
+        return self._keys
+
+    def key_configs(self) -> bytes:
+        """The current key configurations, `application/ohttp-keys`."""
+        self._refresh()
+        return self._generations[-1].keyset.ohttp_keys
+
+    @property
+    def instance(self) -> bytes:
+        """Names this start of the enclave, 16 bytes."""
+        return self._instance
+
+    def now(self) -> datetime:
+        """The enclave's clock: the host's, so it is believed only for freshness."""
+        return self._clock()
+
+    async def attestation(self, nonce: bytes | None) -> bytes:
+        """Evidence for the current keyset, as a CMW collection.
+
+        Args:
+            nonce: The relying party's challenge, 32 bytes, or None.
+
+        Raises:
+            OverloadedError: If too many quotes were asked for.
+        """
+        self._refresh()
+        generation = self._generations[-1]
+        if nonce is None:
+            async with self._quoting:
+                if generation.attestation is None:
+                    generation.attestation = await self._attest(generation, None)
+                return generation.attestation
+        self._limit.admit(time.monotonic())
+        async with self._quoting:
+            return await self._attest(generation, nonce)
+
+    async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
+        purpose = keyset.Purpose.ATTESTATION
+        digest = keyset.digest(generation.encoded)
+        statement = keyset.Statement(purpose, digest, nonce).encode()
+        report_data = keyset.bind(statement)
+        evidence = await asyncio.to_thread(self._attester.attest, report_data)
+        return attestation.encode_attestation(
+            generation.encoded,
+            statement,
+            evidence.media_type,
+            evidence.evidence,
+            evidence.endorsements,
+        )
+
+    def _refresh(self) -> None:
+        now = self._clock()
+        if now < self._change_at:
+            return
+        overlap, grace = self._lifetimes.overlap, self._lifetimes.grace
+        live = [
+            each for each in self._generations if now <= each.keyset.not_after + grace
+        ]
+        if not live or now >= live[-1].keyset.not_after - overlap:
+            live.append(self._make_generation(now))
+        self._generations = live
+        self._keys = {key.key_id: key for each in live for key in each.keys}
+        self._change_at = min(
+            live[-1].keyset.not_after - overlap, live[0].keyset.not_after + grace
+        )
+
+    def _make_generation(self, now: datetime) -> _Generation:
+        keys = tuple(
+            ohttp.GatewayKey(self._take_key_id(), generate(kem))
+            for kem in (Kem.X_WING, Kem.X25519)
+        )
+        proof_key = Ed25519PrivateKey.generate()
+        made_at = now.replace(microsecond=0)
+        made = keyset.Keyset(
+            instance=self._instance,
+            ohttp_keys=ohttp.encode_key_configs(tuple(key.config for key in keys)),
+            proof_key=proof_key.public_key().public_bytes_raw(),
+            config_digest=self._measured.config_digest,
+            build=self._measured.build,
+            not_before=made_at - self._lifetimes.backdate,
+            not_after=made_at + self._lifetimes.keys,
+            tls_spki=self._measured.tls_spki,
+        )
+        return _Generation(
+            keyset=made, encoded=made.encode(), keys=keys, proof_key=proof_key
+        )
+
+    def _take_key_id(self) -> int:
+        """The next key id: with two a generation, 128 generations have their own."""
+        key_id, self._next_key_id = self._next_key_id, (self._next_key_id + 1) % 256
+        return key_id

@@ -1,0 +1,239 @@
+"""From a configuration and an attester to a server that listens.
+
+The outer HTTP is uvicorn's, and untrusted: address, port and TLS are the operator's
+affair. What is measured is in `Settings`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from blindai import __version__
+from blindai.errors import ConfigurationError
+from blindai.inference.folder import SealedFolder
+from blindai.inference.runtime import RuntimeSettings
+from blindai.inference.service import InferenceService, ServiceSettings
+from blindai.inference.store import StoreLimits
+from blindai.server.app import create_app
+from blindai.server.enclave import Enclave, Measured
+from blindai.server.gateway import Gateway
+from blindai.server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blindai.attester import Attester
+    from blindai.server.asgi import App
+
+BUILD: Final = f"blindai {__version__}"
+KNOWN_VARIABLES: Final = frozenset(
+    {
+        "BLINDAI_ADDR",
+        "BLINDAI_API_KEY",
+        "BLINDAI_CONFIG",
+        "BLINDAI_DISABLE_TELEMETRY",
+        "BLINDAI_POLICY",
+    }
+)
+_M_TRIM_THRESHOLD: Final = -1  # malloc.h
+_M_MMAP_THRESHOLD: Final = -3
+# ONNX Runtime takes settings from the environment, which is the operator's.
+_MEASURED_PREFIXES: Final = ("BLINDAI_", "ORT_")
+_MAX_CONNECTIONS: Final = 1024  # one more is answered 503
+_SHUTDOWN_S: Final = 5  # for requests that are under way when the server stops
+_log = logging.getLogger("blindai.server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where the operator wants the server; none of it is trusted.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
+        tls_certificate: PEM file for outer TLS, or None.
+        tls_key: PEM file for outer TLS, or None.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9923
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the configuration, and refuse an environment that means to change it.
+
+    Args:
+        path: The configuration file; BLINDAI_CONFIG, or the defaults, if None.
+        environment: The process's variables.
+
+    Raises:
+        ConfigurationError: If the file, a BLINDAI_ or an ORT_ variable is not known.
+    """
+    unknown = sorted(
+        name
+        for name in environment
+        if name.startswith(_MEASURED_PREFIXES) and name not in KNOWN_VARIABLES
+    )
+    if unknown:
+        raise ConfigurationError(
+            f"environment: expected only {', '.join(sorted(KNOWN_VARIABLES))}, "
+            f"got {', '.join(unknown)}"
+        )
+    if path is None and "BLINDAI_CONFIG" in environment:
+        path = Path(environment["BLINDAI_CONFIG"])
+    if path is None:
+        return Settings()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"configuration {path}: cannot be read") from error
+    return Settings.parse(text)
+
+
+def build_service(
+    settings: Settings, data_dir: Path | None, key: bytes | None
+) -> InferenceService:
+    """The service of a configuration.
+
+    Args:
+        settings: The measured configuration.
+        data_dir: Where sealed models are kept, if they are.
+        key: The TEE's sealing key, 32 bytes, if it has one.
+    """
+    folder = None
+    if data_dir is not None and key is not None:
+        folder = SealedFolder(data_dir / "models", key)
+    elif data_dir is not None:
+        _log.warning("models are not kept: this TEE offers no sealing key")
+    models, inference = settings.models, settings.inference
+    service = ServiceSettings(
+        max_queue=inference.max_queue,
+        runtime=RuntimeSettings(
+            workers=inference.workers, intra_op_threads=inference.threads
+        ),
+        store=StoreLimits(
+            max_models=models.max_count,
+            max_model_bytes=models.max_bytes,
+            max_total_bytes=models.max_total_bytes,
+            max_uploads=models.max_uploads,
+        ),
+    )
+    return InferenceService(service, folder)
+
+
+def build_app(
+    settings: Settings,
+    attester: Attester,
+    *,
+    data_dir: Path | None = None,
+    tls_spki: bytes | None = None,
+) -> Gateway:
+    """The whole server as one ASGI application.
+
+    Args:
+        settings: The measured configuration.
+        attester: Asks the hardware for evidence and for the sealing key.
+        data_dir: Where sealed models are kept; nowhere if None.
+        tls_spki: SHA-256 of the outer TLS key, 32 bytes, if there is one.
+    """
+    key = attester.sealing_key() if data_dir is not None else None
+    measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
+    enclave = Enclave(
+        attester,
+        measured,
+        now,
+        lifetimes=settings.lifetimes,
+        quotes_per_second=settings.gateway.quotes_per_second,
+    )
+    app = create_app(build_service(settings, data_dir, key), settings, now)
+    return Gateway(app, enclave, settings.gateway_limits)
+
+
+def keep_heap() -> None:
+    """Let the C library keep freed memory instead of giving it back at once.
+
+    A request's tensors are large, freed together and asked for again by the next one;
+    fresh pages cost more than all of sealing. Measured in docs/benchmarks.md.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(_M_TRIM_THRESHOLD, 256 << 20)
+
+
+def build_server(app: App, listen: Listen) -> uvicorn.Server:
+    """An outer HTTP server for the application, not yet running."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=listen.host,
+            port=listen.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
+            limit_concurrency=_MAX_CONNECTIONS,
+            ssl_certfile=listen.tls_certificate,
+            ssl_keyfile=listen.tls_key,
+        )
+    )
+
+
+def bind(listen: Listen) -> socket.socket:
+    """The socket to listen on.
+
+    Raises:
+        ConfigurationError: If the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((listen.host, listen.port))
+        sock.listen()
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise ConfigurationError(
+            f"address {listen.host}:{listen.port}: {error}"
+        ) from error
+    return sock
+
+
+def tls_spki(certificate: Path) -> bytes:
+    """SHA-256 of a certificate's SubjectPublicKeyInfo, 32 bytes.
+
+    Raises:
+        ConfigurationError: If the file is not a certificate in PEM.
+    """
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"TLS certificate {certificate}: cannot be read"
+        ) from error
+    spki = loaded.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(spki).digest()
+
+
+def now() -> datetime:
+    """The host's clock: believed for freshness only."""
+    return datetime.now(UTC)  # noqa: TID251  the edge: here the server reads its clock

@@ -1,0 +1,144 @@
+"""The application: its life, and errors as problems."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from blindai.errors import OverloadedError
+from blindai.server.app import create_app
+from blindai.server.serve import build_service
+from blindai.server.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from tests.server.conftest import V2, MakeDoor
+
+    from blindai.inference.service import InferenceService
+    from blindai.server.asgi import Receive, Scope, Send
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+KEY = bytes(range(32))
+
+
+def application(service: InferenceService) -> Starlette:
+    return create_app(service, Settings(), lambda: NOW)
+
+
+async def test_models_are_restored_at_start_and_others_are_named(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    make_door: MakeDoor,
+    add: bytes,
+) -> None:
+    first = application(build_service(Settings(), tmp_path, KEY))
+    async with first.router.lifespan_context(first):
+        door = make_door(first)
+        assert (await door.ask("PUT", "/v2/models/add", add)).status == 201
+    (tmp_path / "models" / "intruder").write_bytes(b"not sealed")
+
+    second = application(build_service(Settings(), tmp_path, KEY))
+    async with second.router.lifespan_context(second):
+        index = await make_door(second).ask("POST", "/v2/repository/index")
+
+    assert [model["name"] for model in index.json] == ["add"]
+    assert caplog.messages == ["sealed model not loaded: intruder"]
+
+
+async def test_a_fault_of_the_servers_own_is_an_internal_problem(
+    v2: V2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def models() -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(v2.service, "models", models)
+
+    opened = await v2.ask("POST", "/v2/repository/index")
+
+    assert opened.problem == (500, "internal", "the enclave failed to answer")
+    assert opened.json["request_id"] in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_a_refusal_is_no_fault_and_is_not_logged(
+    v2: V2, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = await v2.ask("GET", "/v2/models/none")
+
+    assert opened.status == 404
+    assert caplog.messages == []
+
+
+async def test_busy_says_when_to_come_again(
+    v2: V2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def models() -> None:
+        raise OverloadedError("busy")
+
+    monkeypatch.setattr(v2.service, "models", models)
+
+    opened = await v2.ask("POST", "/v2/repository/index")
+
+    assert opened.problem == (429, "overloaded", "busy")
+    assert opened.fields[b"retry-after"] == b"1"
+    assert b"retry-after" not in (await v2.ask("GET", "/v2/none")).fields
+
+
+async def test_problems_have_the_id_that_the_gateway_gave(
+    v2: V2, make_door: MakeDoor
+) -> None:
+    ids: list[str] = []
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        ids.append(scope["extensions"]["blindai"]["request_id"])
+        await application(v2.service)(scope, receive, send)
+
+    opened = await make_door(noting).ask("GET", "/v2/none")
+
+    assert [opened.json["request_id"]] == ids
+
+
+async def test_without_a_gateway_problems_have_an_id_all_the_same(v2: V2) -> None:
+    transport = httpx.ASGITransport(application(v2.service))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        answer = await client.get("/v2/none")
+
+    assert answer.status_code == 404
+    assert len(json.loads(answer.content)["request_id"]) == 16
+
+
+async def test_nothing_that_a_user_sends_is_logged(
+    v2: V2, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    marker = "MARKER-5f0c9d"
+    secret = marker.encode()
+    fields = ((b"authorization", secret), (b"blindai-owner-token", secret))
+    entry = {"name": marker, "shape": [1], "datatype": "BYTES", "data": [marker]}
+    request = json.dumps({"id": marker, "inputs": [entry]}).encode()
+
+    statuses = [
+        (await v2.ask(method, path, content, fields)).status
+        for method, path, content in [
+            ("GET", f"/{marker}?{marker}", b""),
+            (marker, "/v2", secret),
+            ("PUT", f"/v2/models/{marker}", secret),
+            ("PUT", f"/v2/models/{marker}%20", secret),
+            ("DELETE", f"/v2/models/{marker}", b""),
+            ("POST", "/v2/models/add/infer", secret),
+            ("POST", "/v2/models/add/infer", request),
+            ("POST", f"/v2/models/{marker}/infer", request),
+        ]
+    ]
+
+    assert statuses == [404, 400, 422, 400, 404, 400, 400, 404]
+    assert marker.lower() not in caplog.text.lower()
