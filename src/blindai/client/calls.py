@@ -1,0 +1,252 @@
+"""What a client can ask for: each a request and the way to read its answer. No I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
+
+from blindai.client.results import (
+    ModelInfo,
+    PredictResponse,
+    Tensor,
+    TensorSpec,
+    UploadResponse,
+)
+from blindai.client.streams import BufferStream
+from blindai.errors import ConflictError, ProtocolError, VerificationError
+from blindai.protocol import cbor, problems, tensors
+from blindai.protocol.datatypes import Datatype
+from blindai.protocol.keyset import configuration_digest
+from blindai.protocol.names import OWNER_TOKEN_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from blindai.client.model_file import ModelStream
+
+_T = TypeVar("_T")
+EMPTY = BufferStream(())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the enclave answered, opened.
+
+    Attributes:
+        status: HTTP status.
+        headers: By lower-case name.
+        content: The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[_T]):
+    """One thing to ask for.
+
+    Attributes:
+        method: HTTP method.
+        path: Path, quoted.
+        read: Makes the result of an answer that is not a problem.
+        body: Content to send.
+        size_bytes: Of the content.
+        headers: Fields to send.
+        timeout_s: How long the answer may take; the connection's own if None.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Answer], _T]
+    body: ModelStream | BufferStream = field(default=EMPTY, repr=False)
+    size_bytes: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float | None = None
+
+    def result(self, answer: Answer) -> _T:
+        """The result, or the error, that an answer is.
+
+        Raises:
+            ProtocolError: If the answer is not what the protocol promises.
+        """
+        if answer.status >= 400:
+            media_type = answer.headers.get("content-type", "")
+            error = problems.parse(answer.status, media_type, answer.content)
+            raise error
+        try:
+            return self.read(answer)
+        except (LookupError, TypeError, ArithmeticError, ValueError) as error:
+            raise self._another() from error
+        except RecursionError:
+            raise self._another() from None
+
+    def _another(self) -> ProtocolError:
+        return ProtocolError(
+            f"{self.method} {self.path}: expected the answer of Open Inference "
+            "Protocol V2, got another"
+        )
+
+
+def model(name: str) -> Call[ModelInfo]:
+    """Ask for one model's metadata."""
+    return Call(
+        method="GET", path=_path(name), read=lambda answer: _model(_json(answer))
+    )
+
+
+def models() -> Call[tuple[ModelInfo, ...]]:
+    """Ask for all models."""
+    return Call(
+        method="POST",
+        path="/v2/repository/index",
+        read=lambda answer: tuple(map(_model, _json(answer))),
+    )
+
+
+def configuration(expected_digest: bytes) -> Call[dict[str, Any]]:
+    """Ask for the measured configuration, and hold it to the attested digest."""
+
+    def read(answer: Answer) -> dict[str, Any]:
+        return _configuration(answer.content, expected_digest)
+
+    return Call(method="GET", path="/v2/configuration", read=read)
+
+
+def upload(
+    name: str, stream: ModelStream, size_bytes: int, owner_token: str | None
+) -> Call[UploadResponse]:
+    """Send an ONNX file."""
+
+    def read(answer: Answer) -> UploadResponse:
+        fields = _json(answer)
+        taken = _model(fields)
+        if taken.digest != stream.sha256:
+            raise ConflictError(
+                f"uploaded model: expected SHA-256 {stream.sha256}, got {taken.digest}"
+            )
+        return UploadResponse(taken, _token(fields.get("owner_token", owner_token)))
+
+    return Call(
+        method="PUT",
+        path=_path(name),
+        read=read,
+        body=stream,
+        size_bytes=size_bytes,
+        headers={"content-length": str(size_bytes), **_owner(owner_token)},
+    )
+
+
+def delete(name: str, owner_token: str | None) -> Call[None]:
+    """Delete a model."""
+    return Call(
+        method="DELETE",
+        path=_path(name),
+        read=lambda _: None,
+        headers=_owner(owner_token),
+    )
+
+
+def infer(
+    name: str,
+    inputs: tuple[tensors.Tensor, ...],
+    *,
+    outputs: tuple[str, ...] = (),
+    model_digest: str | None = None,
+    timeout_s: float | None = None,
+) -> Call[PredictResponse]:
+    """Run a model."""
+    parameters: dict[str, tensors.Parameter] = {"binary_data_output": True}
+    if timeout_s is not None:
+        parameters["timeout"] = max(1, round(timeout_s * 1e6))
+    if model_digest is not None:
+        parameters["model_digest"] = model_digest
+    asked = tuple(tensors.RequestedOutput(each) for each in outputs)
+    body = tensors.encode_request(
+        tensors.InferRequest(inputs=inputs, outputs=asked, parameters=parameters)
+    )
+
+    def read(answer: Answer) -> PredictResponse:
+        return _prediction(answer, model_digest)
+
+    return Call(
+        method="POST",
+        path=f"{_path(name)}/infer",
+        read=read,
+        body=BufferStream(body.buffers),
+        size_bytes=body.content_length,
+        headers={
+            "content-length": str(body.content_length),
+            **_header_length(body.header_length),
+        },
+        timeout_s=timeout_s,
+    )
+
+
+def _path(name: str) -> str:
+    return f"/v2/models/{quote(name, safe='')}"
+
+
+def _owner(token: str | None) -> dict[str, str]:
+    return {} if token is None else {OWNER_TOKEN_HEADER: token}
+
+
+def _token(value: object) -> str | None:
+    if not isinstance(value, str | None):
+        raise TypeError("owner token: expected text")
+    return value
+
+
+def _header_length(length: int | None) -> dict[str, str]:
+    return {} if length is None else {tensors.HEADER_LENGTH.lower(): str(length)}
+
+
+def _json(answer: Answer) -> Any:  # noqa: ANN401  what it is, its reader says
+    return json.loads(answer.content)
+
+
+def _model(fields: Mapping[str, Any]) -> ModelInfo:
+    return ModelInfo(
+        name=str(fields["name"]),
+        digest=str(fields["digest"]),
+        size_bytes=int(fields["size_bytes"]),
+        inputs=tuple(map(_spec, fields["inputs"])),
+        outputs=tuple(map(_spec, fields["outputs"])),
+    )
+
+
+def _spec(fields: Mapping[str, Any]) -> TensorSpec:
+    shape = tuple(int(size) for size in fields["shape"])
+    return TensorSpec(str(fields["name"]), Datatype(fields["datatype"]), shape)
+
+
+def _prediction(answer: Answer, pinned: str | None) -> PredictResponse:
+    length = answer.headers.get(tensors.HEADER_LENGTH.lower())
+    response = tensors.parse_response(
+        answer.content, None if length is None else int(length)
+    )
+    digest = str(response.parameters["model_digest"])
+    if pinned is not None and digest != pinned:
+        raise ConflictError(f"model: expected SHA-256 {pinned}, got {digest}")
+    return PredictResponse(
+        output=tuple(map(Tensor, response.outputs)),
+        model_name=response.model_name,
+        model_digest=digest,
+        inference_time=int(response.parameters["inference_time_ns"]) / 1e9,
+    )
+
+
+def _configuration(content: bytes, expected_digest: bytes) -> dict[str, Any]:
+    digest = configuration_digest(content)
+    if digest != expected_digest:
+        raise VerificationError(
+            f"configuration: expected digest {expected_digest.hex()}, "
+            f"got {digest.hex()}"
+        )
+    fields = cbor.decode(content)
+    if not isinstance(fields, dict):
+        raise ProtocolError("configuration: expected a CBOR map")
+    return fields

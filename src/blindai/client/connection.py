@@ -1,0 +1,211 @@
+"""The client: connect to an enclave that has proved itself, and use its models.
+
+    with blindai.connect("https://enclave.example", policy="policy.toml") as client:
+        response = client.predict("resnet18", image)
+
+What is asked, sealed, tried again and read is decided in `dialogue`, `door` and
+`session`; a connection only runs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from blindai.client.dialogue import Dialogue, Prediction, address, describe
+from blindai.client.flow import run
+from blindai.client.model_file import find_model
+from blindai.client.transport import SealedTransport
+from blindai.client.wire import DEFAULT_TIMEOUT_S
+from blindai.errors import TransportError
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import TracebackType
+    from typing import Self
+
+    from blindai.client.model_file import ModelLike, Progress
+    from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
+    from blindai.verifier import AttestationResult, Policy
+
+
+class Connection:
+    """A verified enclave, and what one can ask of it.
+
+    Attributes:
+        attestation: Why the enclave may be trusted: claims, keys and transcript.
+    """
+
+    def __init__(
+        self,
+        addr: str | None = None,
+        *,
+        policy: Policy | str | PathLike[str] | None = None,
+        api_key: str | None = None,
+        simulation: bool = False,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        wire: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Prepare; the enclave is verified on entering the context, or on first use.
+
+        Args:
+            addr: Of the enclave, `https://host[:port]`; BLINDAI_ADDR if not given.
+            policy: What to accept: a policy or a policy file; BLINDAI_POLICY if not
+                given. There is none by default.
+            api_key: Sent inside the sealed request; BLINDAI_API_KEY if not given.
+            simulation: Accept a simulated enclave, which protects nothing.
+            timeout: How long an answer may take, in seconds.
+            wire: Carries the sealed bytes; by default connections of its own, through
+                the proxy that the environment names.
+        """
+        self._dialogue = Dialogue(api_key, timeout)
+        self._transport = SealedTransport(
+            address(addr), policy=policy, simulation=simulation, wire=wire
+        )
+
+    @property
+    def attestation(self) -> AttestationResult:
+        """Why the enclave may be trusted; it is verified now if it never was."""
+        return self._transport.attestation or self.attest()
+
+    def attest(self) -> AttestationResult:
+        """Verify the enclave again.
+
+        Raises:
+            AttestationError: If it does not prove itself; nothing was sent.
+            TransportError: If it does not answer.
+        """
+        try:
+            return self._transport.attest(self._dialogue.timeouts)
+        except httpx.TransportError as error:
+            raise TransportError(describe(error)) from error
+
+    def upload_model(
+        self,
+        model: ModelLike,
+        model_name: str | None = None,
+        *,
+        owner_token: str | None = None,
+        progress: Progress | None = None,
+    ) -> UploadResponse:
+        """Upload an ONNX model; weights in a second file are folded in.
+
+        Args:
+            model: A path, the file's bytes, or an `onnx.ModelProto`.
+            model_name: What requests will call it; the file's name if not given.
+            owner_token: From the upload it replaces, where that was another
+                connection's.
+            progress: Called with the bytes sent so far and all of them.
+
+        Raises:
+            ConfigurationError: If there is no such model.
+            ModelRefusedError: If the enclave does not admit it.
+            ConflictError: If the name is somebody else's.
+        """
+        asking = self._dialogue.upload(
+            find_model(model), model_name, owner_token=owner_token, progress=progress
+        )
+        return run(asking, self._transport)
+
+    def predict(  # noqa: PLR0913  the public method that users know
+        self,
+        model_name: str,
+        tensors: object,
+        dtype: object = None,
+        shape: object = None,
+        *,
+        outputs: tuple[str, ...] = (),
+        model_digest: str | None = None,
+        timeout: float | None = None,
+    ) -> PredictResponse:
+        """Run a model.
+
+        Args:
+            model_name: The model.
+            tensors: A NumPy array or torch tensor; a list of numbers; a list of these
+                for several inputs, in the model's order; or a dict by input name.
+            dtype: Type of lists, by V2 or NumPy name; the model's own if not given.
+            shape: Shape of flat lists.
+            outputs: Names of the outputs wanted; all if empty.
+            model_digest: SHA-256 that the model must have, 64 hexadecimal digits.
+            timeout: How long the enclave may take, in seconds.
+
+        Raises:
+            TensorError: If the inputs are not the model's.
+            NotFoundError: If there is no such model.
+            ConflictError: If the model is not the one that was pinned.
+        """
+        wanted = Prediction(
+            inputs=tensors,
+            dtype=dtype,
+            shape=shape,
+            outputs=outputs,
+            model_digest=model_digest,
+            timeout_s=timeout,
+        )
+        return run(self._dialogue.predict(model_name, wanted), self._transport)
+
+    def delete_model(self, model_name: str, *, owner_token: str | None = None) -> None:
+        """Delete a model.
+
+        Args:
+            model_name: The model.
+            owner_token: From its upload, where that was another connection's.
+
+        Raises:
+            ForbiddenError: If it is somebody else's.
+            NotFoundError: If there is no such model.
+        """
+        run(self._dialogue.delete(model_name, owner_token), self._transport)
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that the enclave serves."""
+        return run(self._dialogue.models(), self._transport)
+
+    def configuration(self) -> dict[str, Any]:
+        """The enclave's measured configuration, held to its attested digest."""
+        digest = self.attestation.keyset.config_digest
+        return run(self._dialogue.configuration(digest), self._transport)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        """Verify the enclave."""
+        try:
+            self.attestation  # noqa: B018  verifies where nothing was verified yet
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(
+    addr: str | None = None,
+    *,
+    policy: Policy | str | PathLike[str] | None = None,
+    api_key: str | None = None,
+    simulation: bool = False,
+    timeout: float = DEFAULT_TIMEOUT_S,
+) -> Connection:
+    """Connect to an enclave, and verify it before anything else; see `Connection`.
+
+    Raises:
+        AttestationError: If it does not prove itself; nothing was sent.
+        ConfigurationError: If there is no address or no policy.
+        TransportError: If it does not answer.
+    """
+    connection = Connection(
+        addr, policy=policy, api_key=api_key, simulation=simulation, timeout=timeout
+    )
+    return connection.__enter__()

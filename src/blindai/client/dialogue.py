@@ -1,0 +1,223 @@
+"""What a connection asks an enclave, step by step, and what it remembers. No I/O.
+
+Each method is a flow: it yields what to ask, is sent the result, and returns what the
+caller wanted. `Connection` and `AsyncConnection` run the same flows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import httpx
+
+from blindai.client import calls
+from blindai.client.calls import Answer, Call
+from blindai.client.inputs import as_tensors
+from blindai.client.model_file import ModelStream
+from blindai.client.plain import PlainRequest
+from blindai.client.streams import BufferStream
+from blindai.errors import ConfigurationError, TensorError, TransportError
+
+if TYPE_CHECKING:
+    from blindai.client.model_file import ModelFile, Progress
+    from blindai.client.plain import PlainResponse, Timeouts
+    from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
+    from blindai.client.transport import AsyncSealedTransport, SealedTransport
+
+_T = TypeVar("_T")
+_AUTHORITY = b"enclave"
+_MARGIN_S = 5.0  # for the network, on top of the time that a call allows the enclave
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[_T]):
+    """Ask one thing; gives its result. An action of `flow`."""
+
+    call: Call[_T]
+    request: PlainRequest
+
+    def run(self, wire: SealedTransport) -> _T:
+        """Ask, waiting for the answer.
+
+        Raises:
+            TransportError: If the network fails.
+        """
+        try:
+            response = wire.exchange(self.request)
+            try:
+                content = b"".join(response.content)
+            finally:
+                response.content.close()
+        except httpx.TransportError as error:
+            raise TransportError(describe(error)) from error
+        return self.call.result(_answer(response, content))
+
+    async def arun(self, wire: AsyncSealedTransport) -> _T:
+        """Ask, awaiting the answer.
+
+        Raises:
+            TransportError: If the network fails.
+        """
+        try:
+            response = await wire.exchange(self.request)
+            try:
+                content = b"".join([piece async for piece in response.content])
+            finally:
+                await response.content.aclose()
+        except httpx.TransportError as error:
+            raise TransportError(describe(error)) from error
+        return self.call.result(_answer(response, content))
+
+
+Asking = Generator[Ask[Any], Any, _T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What `predict` is asked for; see there."""
+
+    inputs: object = field(repr=False)
+    dtype: object = None
+    shape: object = None
+    outputs: tuple[str, ...] = ()
+    model_digest: str | None = None
+    timeout_s: float | None = None
+
+    def call(self, model: ModelInfo) -> Call[PredictResponse]:
+        """The call that runs a model."""
+        return calls.infer(
+            model.name,
+            as_tensors(self.inputs, model.inputs, self.dtype, self.shape),
+            outputs=self.outputs,
+            model_digest=self.model_digest,
+            timeout_s=self.timeout_s,
+        )
+
+
+class Dialogue:
+    """What one connection asks and remembers.
+
+    Attributes:
+        timeouts: For the network, where a call does not say.
+    """
+
+    def __init__(self, api_key: str | None, timeout_s: float) -> None:
+        """Remember nothing yet.
+
+        Args:
+            api_key: Sent inside sealed requests; BLINDAI_API_KEY if not given.
+            timeout_s: How long an answer may take, in seconds, where a call does not
+                say.
+        """
+        self.timeouts: Timeouts = httpx.Timeout(timeout_s).as_dict()
+        self._api_key = api_key or os.environ.get("BLINDAI_API_KEY")
+        self._models: dict[str, ModelInfo] = {}
+        self._owner_tokens: dict[str, str] = {}
+
+    def upload(
+        self,
+        file: ModelFile,
+        name: str | None,
+        *,
+        owner_token: str | None,
+        progress: Progress | None,
+    ) -> Asking[UploadResponse]:
+        """Upload a model.
+
+        Raises:
+            ConfigurationError: If it has no name.
+        """
+        chosen = name or file.name
+        if not chosen:
+            raise ConfigurationError("model_name: expected a name, got none")
+        stream = ModelStream(file, progress)
+        token = owner_token or self._owner_tokens.get(chosen)
+        uploaded: UploadResponse = yield self._ask(
+            calls.upload(chosen, stream, file.size_bytes, token)
+        )
+        self._models[chosen] = uploaded.model
+        if uploaded.owner_token is not None:
+            self._owner_tokens[chosen] = uploaded.owner_token
+        return uploaded
+
+    def predict(self, name: str, wanted: Prediction) -> Asking[PredictResponse]:
+        """Run a model; what it takes is asked once and remembered."""
+        answer: PredictResponse
+        known = self._models.get(name)
+        if known is not None:
+            try:
+                answer = yield self._ask(wanted.call(known))
+            except TensorError:  # perhaps the model was replaced since
+                self._models.pop(name, None)
+            else:
+                return answer
+        model: ModelInfo = yield self._ask(calls.model(name))
+        self._models[name] = model
+        answer = yield self._ask(wanted.call(model))
+        return answer
+
+    def delete(self, name: str, owner_token: str | None) -> Asking[None]:
+        """Delete a model."""
+        token = owner_token or self._owner_tokens.get(name)
+        yield self._ask(calls.delete(name, token))
+        self._models.pop(name, None)
+        self._owner_tokens.pop(name, None)
+
+    def models(self) -> Asking[tuple[ModelInfo, ...]]:
+        """All models."""
+        models: tuple[ModelInfo, ...] = yield self._ask(calls.models())
+        return models
+
+    def configuration(self, digest: bytes) -> Asking[dict[str, Any]]:
+        """The measured configuration of an attested digest."""
+        configuration: dict[str, Any] = yield self._ask(calls.configuration(digest))
+        return configuration
+
+    def _ask(self, call: Call[_T]) -> Ask[_T]:
+        fields = [(name.encode(), text.encode()) for name, text in call.headers.items()]
+        if self._api_key:
+            fields.append((b"authorization", f"Bearer {self._api_key}".encode()))
+        timeouts = self.timeouts
+        if call.timeout_s is not None:
+            timeouts = {**timeouts, "read": call.timeout_s + _MARGIN_S}
+        request = PlainRequest(
+            method=call.method,
+            authority=_AUTHORITY,
+            path=call.path.encode(),
+            fields=tuple(fields),
+            body=call.body,
+            size_bytes=call.size_bytes,
+            in_memory=isinstance(call.body, BufferStream),
+            repeatable=True,
+            timeouts=timeouts,
+        )
+        return Ask(call, request)
+
+
+def _answer(response: PlainResponse, content: bytes) -> Answer:
+    headers = {
+        name.decode(): value.decode("latin-1") for name, value in response.fields
+    }
+    return Answer(response.status, headers, content)
+
+
+def address(addr: str | None) -> str:
+    """The address to use: the one given, or BLINDAI_ADDR.
+
+    Raises:
+        ConfigurationError: If there is neither.
+    """
+    found = addr or os.environ.get("BLINDAI_ADDR")
+    if not found:
+        raise ConfigurationError(
+            "address: expected https://host[:port] (addr=... or BLINDAI_ADDR), got none"
+        )
+    return found
+
+
+def describe(error: httpx.TransportError) -> str:
+    """What the network did, in a few words."""
+    return f"network: {type(error).__name__}: {error}"

@@ -1,0 +1,292 @@
+"""The way to one enclave: its address, the policy, the session, and the two flows.
+
+    attest   fetch evidence for a fresh nonce, verify and appraise it: a `Session`
+    pass     seal a request to the session, send it, open the answer
+
+Two things are tried again, once each: a key that the enclave does not hold any more is
+attested anew under the same policy; a date that it refuses is corrected by the
+enclave's own clock (RFC 9458, section 6.5.2).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from blindai import verifier
+from blindai.client.flow import (
+    Close,
+    EndTurn,
+    Read,
+    ReadContent,
+    ReadHead,
+    Send,
+    TakeTurn,
+    Turn,
+)
+from blindai.client.plain import PlainRequest, PlainResponse
+from blindai.client.policies import warn_of_danger
+from blindai.client.session import Session
+from blindai.client.streams import OpenedStream, SealedBytes, SealedStream
+from blindai.client.wire import DEFAULT_TIMEOUT_S
+from blindai.errors import (
+    BlindAIError,
+    ConfigurationError,
+    OverloadedError,
+    StaleRequestError,
+    TooLargeError,
+    TransportError,
+    UnknownKeyError,
+)
+from blindai.protocol import problems
+from blindai.protocol.attestation import MAX_ATTESTATION_BYTES
+from blindai.protocol.bhttp import RequestHead, ResponseHead
+from blindai.protocol.keyset import NONCE_BYTES
+from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH
+from blindai.protocol.ohttp_chunked import REQUEST_TYPE, RESPONSE_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from blindai.client.flow import Flow
+    from blindai.client.plain import Timeouts
+    from blindai.verifier import Policy
+
+DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
+_OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
+_MAX_AHEAD_BYTES = 1 << 17  # a body in memory up to this size is sealed ahead
+
+
+class Door:
+    """What a client knows of one enclave.
+
+    Attributes:
+        url: Of the gateway.
+        session: The verified enclave, once it was verified.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        policy: Policy,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Go by a policy; nothing is sent yet.
+
+        Args:
+            url: Of the gateway: scheme, host and port; https where it names none.
+            policy: What to accept.
+            clock: This machine's clock, aware, in UTC.
+
+        Raises:
+            ConfigurationError: If the URL is malformed.
+        """
+        self.url = _parse_url(url)
+        self._gateway_url = self.url.join(GATEWAY_PATH)
+        self._policy = policy
+        self._clock = clock
+        self._clock_offset = timedelta()
+        self._attesting = Turn()
+        self.session: Session | None = None
+
+    def attest(self, timeouts: Timeouts | None = None) -> Flow[Session]:
+        """Verify the enclave.
+
+        Raises:
+            AttestationError: If it does not prove itself.
+            TransportError: If it does not answer.
+            OverloadedError: If it makes no more evidence right now.
+        """
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        url = self.url.join(f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
+        request = httpx.Request(
+            "GET", url, extensions={"timeout": timeouts or DEFAULT_TIMEOUTS}
+        )
+        response: httpx.Response = yield Send(request)
+        try:
+            if response.status_code == 429:
+                raise OverloadedError("evidence: the enclave makes no more right now")
+            if response.status_code != 200:
+                raise TransportError(
+                    f"evidence: expected status 200, got {response.status_code}"
+                )
+            evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
+        finally:
+            yield Close(response)
+        result = verifier.verify(
+            evidence, nonce=nonce, policy=self._policy, now=self._clock()
+        )
+        warn_of_danger(result)
+        self.session = Session(result, os.getpid)
+        return self.session
+
+    def pass_through(self, request: PlainRequest) -> Flow[PlainResponse]:
+        """Send a request sealed, and give the answer, which is opened as it is read.
+
+        Raises:
+            UnknownKeyError: If the enclave does not hold a freshly attested key.
+            StaleRequestError: If it refuses its own date.
+        """
+        mendable: set[type[BlindAIError]] = {UnknownKeyError, StaleRequestError}
+        while True:
+            session = yield from self._usable_session(request.timeouts)
+            try:
+                return (yield from self._attempt(request, session))
+            except (UnknownKeyError, StaleRequestError) as error:
+                if type(error) not in mendable:
+                    raise
+                mendable.discard(type(error))
+                _require_repeatable(request, error)
+                if isinstance(error, UnknownKeyError):
+                    yield from self._renew(session, request.timeouts, error)
+
+    def _renew(
+        self, session: Session, timeouts: Timeouts, refusal: UnknownKeyError
+    ) -> Flow[None]:
+        """Attest anew where the enclave did not open a request.
+
+        Where it still holds the very same keys, it could have opened it: someone
+        between says otherwise, perhaps to have the request run twice.
+
+        Raises:
+            UnknownKeyError: If the enclave's keys are the same as before.
+        """
+        if self.session is session:
+            self.session = None
+        renewed = yield from self._usable_session(timeouts)
+        if renewed.result.keyset == session.result.keyset:
+            raise refusal
+
+    def _usable_session(self, timeouts: Timeouts) -> Flow[Session]:
+        """The session, attested now if need be: by one request while others wait."""
+        session = self._session_in_time()
+        if session is not None:
+            return session
+        yield TakeTurn(self._attesting)
+        try:
+            session = self._session_in_time()
+            return session or (yield from self.attest(timeouts))
+        finally:
+            yield EndTurn(self._attesting)
+
+    def _session_in_time(self) -> Session | None:
+        session = self.session
+        in_time = session is not None and session.usable(self._clock())
+        return session if in_time else None
+
+    def _attempt(self, request: PlainRequest, session: Session) -> Flow[PlainResponse]:
+        sealing = session.begin(self._head(request))
+        outer = self._outer(request, SealedStream(request.body, sealing), session)
+        response: httpx.Response = yield Send(outer)
+        try:
+            _require_opened(response)
+            opened = OpenedStream(response, sealing.opening())
+            head: ResponseHead = yield ReadHead(opened)
+            if _may_be_refused_date(head):
+                content: bytes = yield ReadContent(opened)
+                self._correct_clock(head, content)
+                opened.put_back(content)
+            return PlainResponse(head.status, head.fields, opened)
+        except BaseException:
+            yield Close(response)
+            raise
+
+    def _head(self, request: PlainRequest) -> RequestHead:
+        moment = self._clock() + self._clock_offset
+        date = format_datetime(moment, usegmt=True).encode()
+        return RequestHead(
+            method=request.method.encode(),
+            scheme=b"https",
+            authority=request.authority,
+            path=request.path,
+            fields=(*request.fields, (b"date", date)),
+        )
+
+    def _outer(
+        self, request: PlainRequest, stream: SealedStream, session: Session
+    ) -> httpx.Request:
+        fields = {"host": self.url.netloc.decode(), **_OUTER_FIELDS}
+        body: SealedStream | SealedBytes = stream
+        if request.in_memory and (request.size_bytes or 0) <= _MAX_AHEAD_BYTES:
+            body = SealedBytes(stream, session.prepare)
+            fields["content-length"] = str(body.size_bytes)
+        else:
+            fields["transfer-encoding"] = "chunked"
+        return httpx.Request(
+            "POST",
+            self._gateway_url,
+            headers=fields,
+            stream=body,  # as `content`, httpx would take it for a synchronous one
+            extensions={"timeout": request.timeouts},
+        )
+
+    def _correct_clock(self, head: ResponseHead, content: bytes) -> None:
+        error = problems.parse(head.status, problems.MEDIA_TYPE, content)
+        if isinstance(error, StaleRequestError):
+            sent = dict(head.fields)[b"date"].decode("latin-1")
+            try:
+                self._clock_offset = parsedate_to_datetime(sent) - self._clock()
+            except (ValueError, TypeError, OverflowError):
+                raise error from None
+            raise error
+
+
+def _parse_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url if "://" in url else f"https://{url}")
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigurationError(
+            f"address: expected http(s)://host[:port], got {url!r}"
+        )
+    return parsed
+
+
+def _require_opened(response: httpx.Response) -> None:
+    """Require that the gateway opened the request.
+
+    Raises:
+        UnknownKeyError: If it does not hold the key (or something between says so).
+        TooLargeError: If the sealed request is over its limit.
+        OverloadedError: If it is busy.
+        TransportError: If the answer is no gateway's.
+    """
+    status, media_type = response.status_code, response.headers.get("content-type", "")
+    match status:
+        case 200 if media_type == RESPONSE_TYPE:
+            return
+        case 400:
+            raise UnknownKeyError("sealed request: the enclave could not open it")
+        case 413:
+            raise TooLargeError("sealed request: over the gateway's limit")
+        case 429 | 503:
+            raise OverloadedError(f"gateway: busy, it answered {status}")
+        case _:
+            raise TransportError(
+                f"gateway: expected {RESPONSE_TYPE}, got status {status} and "
+                f"{ascii(media_type[:80]) if media_type else 'no content type'}"
+            )
+
+
+def _may_be_refused_date(head: ResponseHead) -> bool:
+    fields = dict(head.fields)
+    return (
+        head.status == 400
+        and b"date" in fields
+        and fields.get(b"content-type") == problems.MEDIA_TYPE.encode()
+    )
+
+
+def _require_repeatable(request: PlainRequest, why: BlindAIError) -> None:
+    if not request.repeatable:
+        raise TransportError(
+            f"request: has to be sealed anew ({why.message}), but its body can be "
+            "read only once"
+        ) from why

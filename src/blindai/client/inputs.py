@@ -1,0 +1,214 @@
+"""From what people have in hand to named tensors.
+
+NumPy arrays, torch tensors (torch is not imported), numbers and lists; one for a model
+of one input, a list in the model's order or a dict by name for a model of several.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blindai.errors import TensorError
+from blindai.protocol.datatypes import Datatype
+from blindai.protocol.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blindai.client.results import TensorSpec
+
+
+def as_tensors(
+    inputs: object,
+    specs: Sequence[TensorSpec],
+    dtype: object = None,
+    shape: object = None,
+) -> tuple[Tensor, ...]:
+    """Name and type what a caller wants to send.
+
+    Args:
+        inputs: An array or tensor; a list of numbers; a list of several of these, in
+            the model's order; or a dict by input name.
+        specs: What the model declares.
+        dtype: Type of lists: a V2 name or a NumPy type, one or one an input; the
+            model's own where it is not given.
+        shape: Shape of flat lists, one or one an input.
+
+    Raises:
+        TensorError: If the inputs are not the model's.
+    """
+    by_name = _by_name(inputs, specs)
+    known = {spec.name: spec for spec in specs}
+    if unknown := [name for name in by_name if name not in known]:
+        expected = ", ".join(known)
+        raise TensorError(f"inputs: expected {expected}, got {', '.join(unknown)}")
+    several = len(by_name) > 1
+    return tuple(
+        as_tensor(
+            value,
+            known[name],
+            _one(dtype, index) if several else dtype,
+            _one_shape(shape, index) if several else shape,
+        )
+        for index, (name, value) in enumerate(by_name.items())
+    )
+
+
+def as_tensor(
+    value: object, spec: TensorSpec, dtype: object = None, shape: object = None
+) -> Tensor:
+    """One input.
+
+    Raises:
+        TensorError: If it is not of the type that the model declares.
+    """
+    datatype = spec.datatype if dtype is None else _datatype(dtype)
+    array, is_bf16 = _as_array(value, datatype)
+    if shape is not None:
+        array = _reshape(array, shape, spec.name)
+    actual = Datatype.BF16 if is_bf16 else Datatype.of(array.dtype)
+    if actual is not spec.datatype:
+        raise TensorError(
+            f"input {spec.name!r}: expected {spec.datatype.value} "
+            f"({spec.datatype.numpy}), got {actual.value} ({array.dtype})"
+        )
+    return Tensor(spec.name, actual, array.shape, array)
+
+
+def _by_name(inputs: object, specs: Sequence[TensorSpec]) -> Mapping[str, object]:
+    if isinstance(inputs, Mapping):
+        return {str(name): value for name, value in inputs.items()}
+    names = [spec.name for spec in specs]
+    values = [inputs]
+    if isinstance(inputs, list | tuple) and (
+        len(names) > 1 or any(map(_is_array, inputs))
+    ):
+        values = list(inputs)
+    if len(values) != len(names):
+        raise TensorError(
+            f"inputs: expected {len(names)} ({', '.join(names)}), got {len(values)}"
+        )
+    return dict(zip(names, values, strict=True))
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) or _is_torch(value)
+
+
+def _is_torch(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _as_array(value: object, datatype: Datatype) -> tuple[NDArray[Any], bool]:
+    """The value as an array, and whether it holds the bits of BF16.
+
+    Raises:
+        TensorError: If it holds something else than the datatype has.
+    """
+    if _is_torch(value):
+        return _from_torch(value)
+    if isinstance(value, np.ndarray):
+        array = value
+        is_bf16 = datatype is Datatype.BF16 and array.dtype == np.uint16
+        return (_as_bytes(array) if array.dtype.kind in "SUO" else array), is_bf16
+    if datatype is Datatype.BYTES:
+        return _as_bytes(np.array(value, dtype=object)), False
+    try:
+        return _from_numbers(value, datatype), datatype is Datatype.BF16
+    except (ValueError, TypeError, OverflowError):
+        # Without the cause: it may hold the value.
+        raise TensorError(
+            f"input: expected numbers for {datatype.value}, got others"
+        ) from None
+
+
+def _from_numbers(value: object, datatype: Datatype) -> NDArray[Any]:
+    """Numbers as an array of a datatype; BF16 as its bits.
+
+    Raises:
+        ValueError: If they are no numbers, or lose their fractions.
+    """
+    given = np.array(value)
+    if given.dtype.kind not in "biuf":
+        raise ValueError("expected numbers")
+    if datatype is Datatype.BF16:
+        return _to_bf16(given.astype(np.float32))
+    array = np.array(value, dtype=datatype.numpy)  # not from `given`: it may have lost
+    if array.dtype.kind in "biu" and not np.array_equal(array, given):
+        raise ValueError("expected whole numbers")
+    return array
+
+
+def _to_bf16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest BF16, ties to even, as bits; any NaN becomes the quiet one."""
+    bits = numbers.view(np.uint32).astype(np.uint64)
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return np.where(np.isnan(numbers), 0x7FC0, rounded).astype(np.uint16)
+
+
+def _from_torch(tensor: Any) -> tuple[NDArray[Any], bool]:  # noqa: ANN401  torch is not a dependency
+    """The values of a torch tensor on any device, and whether they are bits of BF16.
+
+    Raises:
+        TensorError: If they are no array: sparse, quantised, or of a type NumPy lacks.
+    """
+    torch = sys.modules["torch"]
+    is_bf16 = tensor.dtype is torch.bfloat16
+    try:
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+        if is_bf16:
+            tensor = tensor.contiguous().view(torch.int16)
+        array: NDArray[Any] = tensor.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise TensorError(
+            "input: expected a dense tensor of a NumPy type or bfloat16, "
+            f"got {tensor.layout}, {tensor.dtype} on {tensor.device}"
+        ) from error
+    return array.view(np.uint16) if is_bf16 else array, is_bf16
+
+
+def _as_bytes(array: NDArray[Any]) -> NDArray[Any]:
+    flat = [each.encode() if isinstance(each, str) else each for each in array.ravel()]
+    if not all(isinstance(each, bytes) for each in flat):
+        raise TensorError("input: expected text or bytes for BYTES, got others")
+    out = np.empty(len(flat), dtype=object)
+    out[:] = [bytes(each) for each in flat]
+    return out.reshape(array.shape)
+
+
+def _reshape(array: NDArray[Any], shape: object, name: str) -> NDArray[Any]:
+    wanted = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    try:
+        return array.reshape(wanted)
+    except (ValueError, TypeError) as error:
+        raise TensorError(
+            f"input {name!r}: expected {array.size} elements to fill the shape, "
+            f"got {wanted}"
+        ) from error
+
+
+def _datatype(dtype: object) -> Datatype:
+    if isinstance(dtype, str) and dtype.upper() in Datatype.__members__:
+        return Datatype(dtype.upper())
+    try:
+        return Datatype.of(np.dtype(dtype))  # type: ignore[call-overload]  # any object may be tried
+    except (TypeError, ValueError) as error:
+        raise TensorError("dtype: expected a V2 name or a NumPy type") from error
+
+
+def _one(values: object, index: int) -> object:
+    if isinstance(values, list | tuple):
+        return values[index] if index < len(values) else None
+    return values
+
+
+def _one_shape(shapes: object, index: int) -> object:
+    nested = isinstance(shapes, list | tuple) and all(
+        isinstance(each, list | tuple) for each in shapes
+    )
+    return _one(shapes, index) if nested else shapes

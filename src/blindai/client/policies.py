@@ -1,0 +1,96 @@
+"""Which policy a client goes by: given, named by a path, from the environment, or none.
+
+There is no policy by default: whoever does not say what to trust trusts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blindai.errors import ConfigurationError
+from blindai.verifier import Policy
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from blindai.verifier import AttestationResult
+
+
+class SimulationWarning(UserWarning):
+    """The enclave is simulated: whoever runs it can read everything."""
+
+
+class DebugWarning(UserWarning):
+    """The enclave is in debug mode: whoever runs it can read everything."""
+
+
+# Each time, not once a place; whoever filters warnings otherwise comes first.
+warnings.simplefilter("always", SimulationWarning, append=True)
+warnings.simplefilter("always", DebugWarning, append=True)
+
+
+def choose_policy(
+    policy: Policy | str | PathLike[str] | None, *, simulation: bool
+) -> Policy:
+    """The appraisal policy to go by.
+
+    Args:
+        policy: A policy, the path of a policy file, or None for the one that the
+            environment variable BLINDAI_POLICY names.
+        simulation: Whether a simulated enclave is accepted.
+
+    Raises:
+        ConfigurationError: If there is none, it cannot be read, or it contradicts
+            `simulation`.
+    """
+    if policy is None and not simulation:
+        policy = os.environ.get("BLINDAI_POLICY")
+    if policy is None:
+        if not simulation:
+            raise ConfigurationError(
+                "policy: expected a policy file (policy=... or BLINDAI_POLICY), got "
+                "none; for a simulated enclave pass simulation=True"
+            )
+        policy = Policy.for_simulation()
+    elif not isinstance(policy, Policy):
+        policy = load_policy(Path(policy))
+    if simulation and not policy.insecure_accept_simulation:
+        raise ConfigurationError(
+            "policy: expected insecure_accept_simulation = true beside "
+            "simulation=True; leave simulation=True out to go by the policy alone"
+        )
+    return policy
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy file.
+
+    Raises:
+        ConfigurationError: If it cannot be read or is malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"policy {path}: cannot be read") from error
+    return Policy.parse(text)
+
+
+def warn_of_danger(result: AttestationResult) -> None:
+    """Say, each time, that what the policy let through protects nothing."""
+    if result.simulated:
+        warnings.warn(
+            "this enclave is SIMULATED: its keys are public and whoever runs it can "
+            "read everything you send; never send it real data",
+            SimulationWarning,
+            stacklevel=4,
+        )
+    if result.claims.debug:
+        warnings.warn(
+            "this enclave is in DEBUG mode: whoever runs it can read its memory; "
+            "never send it real data",
+            DebugWarning,
+            stacklevel=4,
+        )

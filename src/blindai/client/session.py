@@ -1,0 +1,166 @@
+"""What a client does with a verified enclave, without doing any I/O.
+
+A `Session` exists only for an `AttestationResult`; only a session seals. A `Sealing`
+turns one request into sealed bytes, an `Opening` turns the sealed answer back. Sync and
+async transports move the bytes between them and decide nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from blindai.errors import (
+    BinaryHttpError,
+    ProtocolError,
+)
+from blindai.protocol import bhttp, kem, ohttp
+from blindai.protocol import ohttp_chunked as chunked
+from blindai.protocol.bhttp import Content, RequestHead, ResponseHead
+from blindai.protocol.bhttp_decoder import ResponseDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from blindai.protocol.buffers import Bytes
+    from blindai.verifier.result import AttestationResult
+
+_PREFERENCE: Final = (kem.Kem.X_WING, kem.Kem.X25519)
+
+
+class Session:
+    """A verified enclave that requests may be sealed to.
+
+    Attributes:
+        result: What was verified, and how.
+    """
+
+    def __init__(self, result: AttestationResult, process: Callable[[], int]) -> None:
+        """Take the enclave's preferred key.
+
+        Args:
+            result: What was verified.
+            process: Names the running process, so that no key which was made ahead is
+                used twice, in a process and in its fork.
+
+        Raises:
+            ProtocolError: If the enclave offers no key that is known here.
+        """
+        self.result = result
+        configs = ohttp.parse_key_configs(result.keyset.ohttp_keys)
+        by_kem = {config.key.kem: config for config in reversed(configs)}
+        offered = [by_kem[kind] for kind in _PREFERENCE if kind in by_kem]
+        if not offered:
+            raise ProtocolError("keyset: expected a key of X-Wing or X25519, got none")
+        self._config = offered[0]
+        self._process = process
+        self._spare: list[tuple[int, chunked.RequestSealer]] = []
+
+    def usable(self, now: datetime) -> bool:
+        """Whether the enclave still wants requests sealed to this key."""
+        return now <= self.result.keyset.not_after
+
+    def begin(self, head: RequestHead) -> Sealing:
+        """Begin to seal a request; each needs a sealing of its own."""
+        return Sealing(self._take_spare() or self._make(), head)
+
+    def prepare(self) -> None:
+        """Make the key of the next request, while the enclave works on this one."""
+        if not self._spare:
+            self._spare.append((self._process(), self._make()))
+
+    def _make(self) -> chunked.RequestSealer:
+        return chunked.RequestSealer(self._config)
+
+    def _take_spare(self) -> chunked.RequestSealer | None:
+        try:
+            made_in, sealer = self._spare.pop()
+        except IndexError:  # also where another thread was quicker
+            return None
+        return sealer if made_in == self._process() else None
+
+
+class Sealing:
+    """Seals one request, piece by piece."""
+
+    def __init__(self, sealer: chunked.RequestSealer, head: RequestHead) -> None:
+        self._encapsulation = sealer.encapsulation
+        self._writer = chunked.ChunkWriter(
+            sealer.chunks, sealer.header, chunked.CHUNK_BYTES
+        )
+        self._head = bhttp.encode_request_head(head)
+
+    def add(self, content: Bytes) -> Iterator[bytes]:
+        """Take content; give the sealed bytes that are ready."""
+        yield from self._writer.write(self._take_head())
+        for data in bhttp.encode_content(content):
+            yield from self._writer.write(data)
+
+    def end(self) -> Iterator[bytes]:
+        """Give the last sealed bytes."""
+        yield from self._writer.write(self._take_head() + bhttp.encode_end())
+        yield self._writer.end()
+
+    def opening(self) -> Opening:
+        """What opens the answer, and no other."""
+        return Opening(self._encapsulation)
+
+    def _take_head(self) -> bytes:
+        head, self._head = self._head, b""
+        return head
+
+
+class Opening:
+    """Opens one answer, piece by piece.
+
+    Attributes:
+        head: Status and fields, once they have arrived.
+    """
+
+    def __init__(self, encapsulation: ohttp.Encapsulation) -> None:
+        self.head: ResponseHead | None = None
+        self._opener = chunked.ResponseOpener(encapsulation)
+        self._decoder = ResponseDecoder()
+
+    def feed(self, sealed: Bytes) -> list[bytes]:
+        """Take sealed bytes; give the content that opened.
+
+        Raises:
+            SealingError: If the answer was changed, or is not for this request.
+        """
+        pieces: list[bytes] = []
+        for plaintext in self._opener.feed(sealed):
+            pieces += self._decode(plaintext)
+        return pieces
+
+    def finish(self) -> list[bytes]:
+        """The answer has ended: give the last of its content.
+
+        Raises:
+            SealingError: If it was cut short or changed.
+        """
+        pieces = self._decode(self._opener.finish())
+        self._decoder.finish()
+        return pieces
+
+    def require_head(self) -> ResponseHead:
+        """Status and fields of an answer that has ended.
+
+        Raises:
+            BinaryHttpError: If it had none.
+        """
+        if self.head is None:
+            raise BinaryHttpError("answer: expected a head, got the end")
+        return self.head
+
+    def _decode(self, plaintext: bytes) -> list[bytes]:
+        pieces: list[bytes] = []
+        for event in self._decoder.feed(plaintext):
+            match event:
+                case ResponseHead():
+                    self.head = event
+                case Content(data=data):
+                    pieces.append(bytes(data))
+                case _:  # trailers and the end
+                    pass
+        return pieces

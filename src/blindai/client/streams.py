@@ -1,0 +1,177 @@
+"""Bodies on their way: sealed as they leave, opened as they arrive.
+
+Both work in a thread and on an event loop, as httpx's own do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+    from blindai.client.session import Opening, Sealing
+    from blindai.protocol.bhttp import ResponseHead
+    from blindai.protocol.buffers import Bytes
+
+    Stream = httpx.SyncByteStream | httpx.AsyncByteStream
+
+
+def as_sync(body: Stream) -> httpx.SyncByteStream:
+    """A body that is read in a thread.
+
+    Raises:
+        TypeError: If the body is for an event loop only.
+    """
+    if not isinstance(body, httpx.SyncByteStream):
+        raise TypeError("body: expected one for a synchronous client")
+    return body
+
+
+def as_async(body: Stream) -> httpx.AsyncByteStream:
+    """A body that is read on an event loop.
+
+    Raises:
+        TypeError: If the body is for threads only.
+    """
+    if not isinstance(body, httpx.AsyncByteStream):
+        raise TypeError("body: expected one for an asynchronous client")
+    return body
+
+
+class SealedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body, sealed piece by piece as it is sent."""
+
+    def __init__(self, plain: Stream, sealing: Sealing) -> None:
+        self._plain = plain
+        self._sealing = sealing
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Seal a body that is read in a thread."""
+        for piece in as_sync(self._plain):
+            yield from self._sealing.add(piece)
+        yield from self._sealing.end()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Seal a body that is read on an event loop."""
+        async for piece in as_async(self._plain):
+            for sealed in self._sealing.add(piece):
+                yield sealed
+        for sealed in self._sealing.end():
+            yield sealed
+
+
+class SealedBytes(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that is sealed already, and something to do once it is on its way.
+
+    Attributes:
+        size_bytes: Of the sealed body.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], then: Callable[[], None]) -> None:
+        self._pieces = list(pieces)
+        self._then = then
+        self.size_bytes = sum(map(len, self._pieces))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body, for a thread."""
+        yield from self._pieces
+        self._then()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body, for an event loop."""
+        for piece in self:
+            yield piece
+
+
+class BufferStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body that is in memory, in pieces that are not worth joining."""
+
+    def __init__(self, buffers: Sequence[Bytes]) -> None:
+        self._buffers = buffers
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces, for a thread."""
+        yield from cast("Sequence[bytes]", self._buffers)  # sealed, never sent as is
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, for an event loop."""
+        for piece in self:
+            yield piece
+
+
+class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """An answer's content, opened piece by piece as it arrives.
+
+    The head is read first. An answer that was changed or cut short raises while it is
+    read.
+    """
+
+    def __init__(self, response: httpx.Response, opening: Opening) -> None:
+        self._opening = opening
+        self._response = response
+        self._sealed: Iterator[bytes]
+        self._asealed: AsyncIterator[bytes]
+        self._ready: list[bytes] = []
+        self._ended = False
+
+    def read_head(self) -> ResponseHead:
+        """Read until the head is there."""
+        self._sealed = iter(as_sync(self._response.stream))
+        for sealed in self._sealed:
+            self._ready += self._opening.feed(sealed)
+            if self._opening.head is not None:
+                return self._opening.head
+        return self._end()
+
+    async def aread_head(self) -> ResponseHead:
+        """As `read_head`, on an event loop."""
+        self._asealed = aiter(as_async(self._response.stream))
+        async for sealed in self._asealed:
+            self._ready += self._opening.feed(sealed)
+            if self._opening.head is not None:
+                return self._opening.head
+        return self._end()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The content, read in a thread."""
+        yield from self._take()
+        for sealed in self._sealed:
+            yield from self._opening.feed(sealed)
+        self._end()
+        yield from self._take()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The content, read on an event loop."""
+        for piece in self._take():
+            yield piece
+        async for sealed in self._asealed:
+            for piece in self._opening.feed(sealed):
+                yield piece
+        self._end()
+        for piece in self._take():
+            yield piece
+
+    def put_back(self, content: bytes) -> None:
+        """Let content that was read be read again."""
+        self._ready.append(content)
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
+        self._response.close()
+
+    async def aclose(self) -> None:
+        """As `close`, on an event loop."""
+        await self._response.aclose()
+
+    def _end(self) -> ResponseHead:
+        if not self._ended:
+            self._ended = True
+            self._ready += self._opening.finish()
+        return self._opening.require_head()
+
+    def _take(self) -> list[bytes]:
+        ready, self._ready = self._ready, []
+        return ready
