@@ -1,1 +1,17 @@
-"""Words for people: one file a verb."""
+"""Words for people: one file a verb.
+
+What is heavy (numpy, onnx, uvicorn, rich's tables) is imported by the command that
+needs it, so that `blindai --help` is quick.
+"""
+
+import io
+import sys
+from importlib import import_module
+
+
+def main() -> None:
+    """Run the command line; the entry point `blindai`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a mark less is better than an end
+    import_module("blindai.cli.application").app()

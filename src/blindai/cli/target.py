@@ -1,0 +1,164 @@
+"""Which enclave a command talks to, and under which policy: options and connection."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blindai.cli.console import warn_of_simulation
+from blindai.cli.exits import CommandError
+from blindai.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from blindai.client.connection import Connection
+    from blindai.verifier import Policy
+
+URL_HELP = "URL is the enclave's address; BLINDAI_ADDR if it is left out."
+
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="Appraisal policy: which enclaves to accept. BLINDAI_POLICY if not given.",
+    ),
+]
+SimulationOption = Annotated[
+    bool,
+    typer.Option(
+        "--simulation", help="Accept a simulated enclave, which protects nothing."
+    ),
+]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        help="API key. Others on this machine can see it in the list of processes: "
+        "prefer BLINDAI_API_KEY or --api-key-file.",
+    ),
+]
+ApiKeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--api-key-file", metavar="FILE", help="File that holds the API key."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value, for machines.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An enclave, and what to accept and to show there.
+
+    Attributes:
+        url: Its address.
+        policy: What to accept.
+        api_key: What to show; BLINDAI_API_KEY if None.
+    """
+
+    url: str
+    policy: "Policy"
+    api_key: str | None = field(default=None, repr=False)
+
+    @contextmanager
+    def connect(self) -> Iterator["Connection"]:
+        """A verified connection; a simulated enclave is warned of."""
+        from blindai.client.connection import Connection  # noqa: PLC0415  heavy
+        from blindai.client.policies import SimulationWarning  # noqa: PLC0415  likewise
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SimulationWarning)  # said below instead
+            connection = Connection(self.url, policy=self.policy, api_key=self.api_key)
+            try:
+                if connection.attestation.simulated:
+                    warn_of_simulation()
+                yield connection
+            finally:
+                connection.close()
+
+
+def choose_target(
+    url: str,
+    policy: Path | None,
+    *,
+    simulation: bool,
+    api_key: str | None = None,
+    api_key_file: Path | None = None,
+) -> Target:
+    """The enclave that a command's options mean.
+
+    Raises:
+        CommandError: If they name no address, no policy or two API keys.
+        ConfigurationError: If a file cannot be read.
+    """
+    address = url or os.environ.get("BLINDAI_ADDR")
+    if not address:
+        raise CommandError(
+            "address: expected a URL or BLINDAI_ADDR, got neither",
+            "Name the enclave, such as https://enclave.example.",
+        )
+    return Target(
+        url=address,
+        policy=_choose_policy(policy, simulation=simulation),
+        api_key=choose_secret("api-key", api_key, api_key_file),
+    )
+
+
+def split_words(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The arguments `[URL] NAME...`; an empty URL where it was left out.
+
+    Raises:
+        BadParameter: If there are more or fewer.
+    """
+    if len(words) == len(names):
+        return ["", *words]
+    if len(words) == len(names) + 1:
+        return list(words)
+    raise typer.BadParameter(f"expected [URL] {' '.join(names)}, got {len(words)}")
+
+
+def _choose_policy(path: Path | None, *, simulation: bool) -> "Policy":
+    from blindai.client.policies import choose_policy  # noqa: PLC0415  slow to import
+
+    if simulation and path is not None:
+        raise CommandError(
+            "policy: expected --policy or --simulation, got both",
+            "A policy accepts simulated enclaves with insecure_accept_simulation.",
+        )
+    if path is None and not simulation and not os.environ.get("BLINDAI_POLICY"):
+        raise CommandError(
+            "policy: expected --policy FILE, BLINDAI_POLICY or --simulation, got none",
+            "Write down which enclaves to accept; for a simulated one, --simulation.",
+        )
+    return choose_policy(path, simulation=simulation)
+
+
+def choose_secret(option: str, value: str | None, file: Path | None) -> str | None:
+    """A secret that was given, or that lies in a file; None if it is neither.
+
+    Args:
+        option: The option's name, without dashes, for messages.
+        value: What was given.
+        file: The file that was named.
+
+    Raises:
+        CommandError: If it is both.
+        ConfigurationError: If the file cannot be read.
+    """
+    if file is None:
+        return value
+    if value is not None:
+        raise CommandError(
+            f"secret: expected --{option} or --{option}-file, got both",
+            "Leave --" + option + " out: others can see it in the list of processes.",
+        )
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--{option}-file {file}: cannot be read") from error

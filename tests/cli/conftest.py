@@ -1,0 +1,62 @@
+"""The command line, run in this process against a real server, and a small model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from typer.testing import CliRunner, Result
+
+from blindai.cli.application import app
+from blindai.server.settings import GatewaySettings, Settings
+from blindai.testing import SimulatedEnclave
+
+Run = Callable[..., Result]
+_VARIABLES = ("BLINDAI_ADDR", "BLINDAI_API_KEY", "BLINDAI_CONFIG", "BLINDAI_POLICY")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `blindai` with these words, in an environment without its variables."""
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    runner = CliRunner()
+
+    def run(*words: object, env: dict[str, str] | None = None) -> Result:
+        return runner.invoke(app, [str(word) for word in words], env=env)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def enclave() -> Iterator[SimulatedEnclave]:
+    """A simulated enclave without API keys."""
+    settings = Settings(gateway=GatewaySettings(quotes_per_second=10_000))
+    with SimulatedEnclave(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file: y = x + x, float32, (n, 4)."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["y"])], "g", [x], [y]
+    )
+    opset = helper.make_opsetid("", 20)
+    path = tmp_path_factory.mktemp("models") / "double.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+    return path
+
+
+@pytest.fixture
+def served(enclave: SimulatedEnclave, double: Path) -> Iterator[str]:
+    """The address of an enclave that serves `double`."""
+    with enclave.connect() as connection:
+        connection.upload_model(double, "double")
+        yield enclave.url
+        connection.delete_model("double")

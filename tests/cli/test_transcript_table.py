@@ -1,0 +1,103 @@
+"""A transcript is read from what matters to what does not."""
+
+from __future__ import annotations
+
+from blindai.cli.transcript_table import Line, read_line, sections, summarise
+from blindai.transcript import Check, Status, Transcript
+
+
+def check(
+    name: str,
+    status: Status = Status.PASSED,
+    *,
+    expected: str = "off",
+    actual: str = "off",
+    required: bool = True,
+) -> Check:
+    return Check(
+        name=name,
+        status=status,
+        expected=expected,
+        actual=actual,
+        source="RFC 5280 6.1.3, path validation",
+        required=required,
+    )
+
+
+def test_refusals_stand_first_and_what_was_left_open_last() -> None:
+    transcript = Transcript(
+        (
+            check("open", Status.NOT_EVALUATED, required=False),
+            check("passed"),
+            check("failed", Status.FAILED),
+            check("missing", Status.NOT_EVALUATED),
+        )
+    )
+
+    titles = {
+        title: [each.name for each in group] for title, group in sections(transcript)
+    }
+
+    assert titles == {
+        "Refused": ["failed", "missing"],
+        "Passed": ["passed"],
+        "Left open": ["open"],
+    }
+    assert summarise(transcript) == "1 checks passed, 2 refused, 1 left open"
+
+
+def test_parts_of_one_thing_share_a_line() -> None:
+    transcript = Transcript((check("leaf: issuer"), check("leaf: key"), check("leaf")))
+
+    ((_, group),) = sections(transcript)
+
+    assert group == [Line("\u2713", "leaf", "issuer, key, itself", "RFC 5280")]
+
+
+def test_a_failed_part_has_a_line_of_its_own() -> None:
+    transcript = Transcript((check("leaf: issuer"), check("leaf: key", Status.FAILED)))
+
+    (_, refused), (_, passed) = sections(transcript)
+
+    assert [each.name for each in refused] == ["leaf: key"]
+    assert [each.name for each in passed] == ["leaf: issuer"]
+
+
+def test_a_failure_says_what_was_expected() -> None:
+    failed = check("debug", Status.FAILED, expected="off", actual="on")
+
+    assert read_line(failed) == Line(
+        "\u2717", "debug", "expected off, got on", "RFC 5280 6.1.3"
+    )
+
+
+def test_what_was_not_pinned_shows_what_is_there_and_why() -> None:
+    unpinned = check(
+        "build",
+        Status.NOT_EVALUATED,
+        expected="the policy pins no value",
+        actual="'blindai'",
+        required=False,
+    )
+
+    assert read_line(unpinned).seen == "'blindai' (the policy pins no value)"
+
+
+def test_another_reason_is_told() -> None:
+    unknown = check(
+        "revocation", Status.NOT_EVALUATED, expected="no list", actual="not known"
+    )
+
+    assert read_line(unknown).seen == "not known (no list)"
+
+
+def test_agreement_is_said_once() -> None:
+    assert read_line(check("a", expected="made by X", actual="made by it")).seen == (
+        "made by X"
+    )
+    assert read_line(check("a", expected="Genoa", actual="Genoa (2)")).seen == (
+        "Genoa (2)"
+    )
+    assert read_line(check("a", expected="on or off", actual="on")).seen == (
+        "on (accepted: on or off)"
+    )

@@ -1,0 +1,203 @@
+"""`blindai verify` shows what was looked at, and each kind of no has its code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from blindai.attester import Evidence
+from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
+from blindai.client.connection import Connection
+from blindai.errors import UncheckedError
+from blindai.server.asgi import Receive, Scope, Send
+from blindai.testing import SimulatedEnclave
+from blindai.transcript import Check, Status, Transcript
+
+Run = Callable[..., Result]
+KEYS = {
+    "verdict",
+    "url",
+    "simulated",
+    "tee",
+    "measurement",
+    "config_digest",
+    "build",
+    "not_before",
+    "not_after",
+    "policy_digest",
+    "checks",
+}
+OTHER_BUILD = """\
+version = 1
+insecure_accept_simulation = true
+[enclave]
+builds = ["another"]
+"""
+
+
+class ForgedAttester(SimulatedAttester):
+    """Signs one thing and shows another."""
+
+    def attest(self, report_data: bytes) -> Evidence:
+        genuine = super().attest(report_data)
+        changed = bytearray(genuine.evidence)
+        changed[0x90] ^= 1  # the measurement's first byte
+        return Evidence(genuine.media_type, bytes(changed), genuine.endorsements)
+
+
+async def nonsense(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application whose evidence is malformed."""
+    await receive()
+    kind = scope["type"]
+    if kind == "lifespan":
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"nonsense"})
+
+
+def test_an_accepted_enclave_is_described(run: Run, enclave: SimulatedEnclave) -> None:
+    result = run("verify", enclave.url, "--simulation")
+
+    assert result.exit_code == 0
+    with enclave.connect() as connection:
+        attestation = connection.attestation
+    assert attestation.claims.measurement.hex() in result.stdout
+    assert attestation.keyset.config_digest.hex() in result.stdout
+    assert attestation.keyset.build in result.stdout
+    assert f"{attestation.keyset.not_after:%Y-%m-%d %H:%M}" in result.stdout
+    assert "report signature" in result.stdout
+    assert "0 refused" in result.stdout
+    last = result.stdout.splitlines()[-1]
+    assert last == f"accepted: {enclave.url}, as a SIMULATION that proves nothing"
+
+
+def test_json_is_one_object_with_everything(
+    run: Run, enclave: SimulatedEnclave
+) -> None:
+    fields = json.loads(run("verify", enclave.url, "--simulation", "--json").stdout)
+
+    assert fields.keys() == KEYS
+    assert fields["verdict"] == "accepted"
+    assert fields["simulated"] is True
+    assert fields["tee"] == "sev-snp"
+    assert len(fields["measurement"]) == 96
+    assert len(fields["config_digest"]) == len(fields["policy_digest"]) == 64
+    assert fields["checks"][0].keys() == {
+        "name",
+        "status",
+        "expected",
+        "actual",
+        "source",
+    }
+
+
+@pytest.fixture
+def other_build(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.toml"
+    path.write_text(OTHER_BUILD)
+    return path
+
+
+def test_a_policys_refusal_ends_with_6_and_says_why(
+    run: Run, enclave: SimulatedEnclave, other_build: Path
+) -> None:
+    result = run("verify", enclave.url, "--policy", other_build)
+
+    assert result.exit_code == 6
+    shown = " ".join(result.stdout.split())
+    assert "Refused \u2717 build expected" in shown
+    assert result.stdout.splitlines()[-1] == f"refused: {enclave.url}"
+    assert "error: build: expected" in result.stderr
+
+
+def test_a_refusals_json_has_the_same_keys_and_the_error(
+    run: Run, enclave: SimulatedEnclave, other_build: Path
+) -> None:
+    result = run("verify", enclave.url, "--policy", other_build, "--json")
+
+    fields = json.loads(result.stdout)
+    assert result.exit_code == 6
+    assert fields.keys() == {*KEYS, "error"}
+    assert fields["verdict"] == "refused"
+    assert fields["measurement"] is None
+    assert fields["error"]["type"] == "AppraisalError"
+    assert fields["error"]["exit_code"] == 6
+    failed = [each["name"] for each in fields["checks"] if each["status"] == "fail"]
+    assert failed == ["build"]
+
+
+def test_a_dead_address_ends_with_3(run: Run) -> None:
+    result = run("verify", "http://127.0.0.1:1", "--simulation")
+
+    assert result.exit_code == 3
+    assert "error: network: " in result.stderr
+    assert not result.stdout
+
+
+def test_a_dead_address_is_not_reached_in_json(run: Run) -> None:
+    result = run("verify", "http://127.0.0.1:1", "--simulation", "--json")
+
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["verdict"] == "not reached"
+
+
+def test_malformed_evidence_ends_with_4(run: Run) -> None:
+    with SimulatedEnclave(app=nonsense) as enclave:
+        result = run("verify", enclave.url, "--simulation")
+
+    assert result.exit_code == 4
+    assert result.stdout.splitlines()[-1] == f"refused: {enclave.url}"
+
+
+def test_forged_evidence_ends_with_5(run: Run) -> None:
+    with SimulatedEnclave(attester=ForgedAttester()) as enclave:
+        result = run("verify", enclave.url, "--simulation")
+
+    assert result.exit_code == 5
+    assert "report signature" in result.stdout
+
+
+def test_a_required_check_left_out_ends_with_7(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Check(
+        name="measurement",
+        status=Status.NOT_EVALUATED,
+        expected="a reference value",
+        actual="ab" * 48,
+        source="a source",
+    )
+
+    def attest(_: Connection) -> None:
+        raise UncheckedError(Transcript((check,)))
+
+    monkeypatch.setattr(Connection, "attest", attest)
+
+    result = run("verify", "http://127.0.0.1:1", "--simulation")
+
+    assert result.exit_code == 7
+    assert "\u2717  measurement" in result.stdout
+
+
+def test_evidence_cannot_command_the_terminal(run: Run) -> None:
+    platform = SimulatedPlatform(leaf_product="Ge\x1b[31mnoa")
+
+    with SimulatedEnclave(attester=SimulatedAttester(platform)) as enclave:
+        result = run("verify", enclave.url, "--simulation")
+
+    assert result.exit_code != 0
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_all_fits_a_terminal_of_80_columns(run: Run, enclave: SimulatedEnclave) -> None:
+    result = run("verify", enclave.url, "--simulation", env={"COLUMNS": "80"})
+
+    table = result.stdout.partition("checks passed")[0]
+    assert max(map(len, table.splitlines())) <= 80
