@@ -186,7 +186,7 @@ def test_a_missing_pillow_names_the_command(
     result = run("demo")
 
     assert result.exit_code == 2
-    assert "pip install 'blindai[demo]'" in result.stderr
+    assert "pip install '.[demo]'" in result.stderr
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a\nb", "x" * 151])

@@ -26,5 +26,5 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise CommandError(
             f"{extra}: expected the package {error.name}, which is not installed",
-            f"Run: pip install 'blindai[{extra}]'",
+            f"Run, in the checkout of blindai: pip install '.[{extra}]'",
         ) from error
