@@ -120,3 +120,10 @@ async def test_a_wrong_method_is_named(v2: V2, method: str, path: str) -> None:
 
     detail = f"method: {method} is not one of this route's"
     assert opened.problem == (400, "invalid-request", detail)
+
+
+async def test_nothing_redirects_to_the_callers_authority(v2: V2) -> None:
+    opened = await v2.ask("GET", "/v2/")
+
+    assert opened.status == 404
+    assert b"location" not in opened.fields

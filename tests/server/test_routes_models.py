@@ -354,3 +354,14 @@ async def test_an_admin_may_delete_any_model_and_own_one(keyed: V2, add: bytes) 
 
     assert (deleted.status, uploaded.status) == (204, 201)
     assert [model.owner for model in keyed.service.models()] == ["key:admin"]
+
+
+async def test_somebody_elses_name_is_refused_before_the_model_is_read(
+    make_v2: MakeV2, add: bytes
+) -> None:
+    v2 = await make_v2(Settings(models=ModelSettings(max_bytes=len(add))))
+    await v2.ask("PUT", ADD, add, OWNER)
+
+    opened = await v2.ask("PUT", ADD, add + b"too large", STRANGER)
+
+    assert opened.problem[:2] == (409, "conflict")
