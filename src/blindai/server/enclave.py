@@ -8,6 +8,8 @@ period after that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import secrets
 import time
 from collections import deque
@@ -17,14 +19,19 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blindai.errors import OverloadedError
+from blindai.errors import HardwareBusyError, HardwareError, OverloadedError
 from blindai.protocol import attestation, keyset, ohttp
 from blindai.protocol.kem import Kem, generate
+from blindai.server.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from blindai.attester import Attester
+    from blindai.protocol.attestation import Evidence
+
+MAX_WAITING = 64  # for the hardware, which makes one quote at a time
+_log = logging.getLogger("blindai.server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +130,8 @@ class Enclave:
         self._lifetimes = lifetimes or Lifetimes()
         self._limit = QuoteLimit(quotes_per_second)
         self._quoting = asyncio.Lock()
+        self._waiting = 0
+        self._backoff = Backoff()
         self._instance = secrets.token_bytes(16)
         self._next_key_id = secrets.randbelow(256)
         self._generations: list[_Generation] = []
@@ -156,25 +165,47 @@ class Enclave:
 
         Raises:
             OverloadedError: If too many quotes were asked for.
+            HardwareError: If the hardware makes none, or failed a short while ago.
+            HardwareBusyError: If it is busy.
         """
         self._refresh()
         generation = self._generations[-1]
         if nonce is None:
-            async with self._quoting:
-                if generation.attestation is None:
-                    generation.attestation = await self._attest(generation, None)
-                return generation.attestation
+            return generation.attestation or await self._attest_once(generation)
         self._limit.admit(time.monotonic())
-        async with self._quoting:
+        async with self._turn():
             return await self._attest(generation, nonce)
+
+    async def _attest_once(self, generation: _Generation) -> bytes:
+        """Evidence without a nonce: made for the first who asks, kept for all."""
+        async with self._turn():
+            if generation.attestation is None:
+                generation.attestation = await self._attest(generation, None)
+            return generation.attestation
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for the hardware, with a bounded number of others.
+
+        Raises:
+            OverloadedError: If too many wait.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError(
+                f"evidence: expected at most {MAX_WAITING} who wait for the hardware"
+            )
+        self._waiting += 1
+        try:
+            async with self._quoting:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
         statement = keyset.Statement(
             keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
         )
-        evidence = await asyncio.to_thread(
-            self._attester.attest, keyset.bind(statement)
-        )
+        evidence = await self._ask(keyset.bind(statement))
         return attestation.encode_attestation(
             attestation.Attestation(
                 keyset=generation.encoded,
@@ -182,6 +213,25 @@ class Enclave:
                 evidence=evidence,
             )
         )
+
+    async def _ask(self, binding: keyset.Binding) -> Evidence:
+        """Ask the hardware, unless it failed a short while ago.
+
+        Raises:
+            HardwareError: If it did, or fails.
+            HardwareBusyError: If it is busy.
+        """
+        self._backoff.admit(time.monotonic())
+        try:
+            evidence = await asyncio.to_thread(self._attester.attest, binding)
+        except HardwareBusyError:
+            raise
+        except HardwareError as error:
+            pause_s = self._backoff.failed(time.monotonic())
+            _log.error("no evidence for %.0f s: %s", pause_s, error.message)
+            raise
+        self._backoff.succeeded()
+        return evidence
 
     def _refresh(self) -> None:
         now = self._clock()
