@@ -20,11 +20,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from blindai import __version__
+from blindai.attester.evidence_fields import measurement
 from blindai.errors import ConfigurationError
 from blindai.inference.folder import SealedFolder
 from blindai.inference.runtime import RuntimeSettings
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.store import StoreLimits
+from blindai.protocol.keyset import Binding
 from blindai.server.app import create_app
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
@@ -160,6 +162,18 @@ def build_app(
     )
     app = create_app(build_service(settings, data_dir, key), settings, now)
     return Gateway(app, enclave, settings.gateway_limits)
+
+
+def first_measurement(attester: Attester) -> bytes | None:
+    """What the TEE says was launched, or None where only a verifier can tell.
+
+    Hardware that makes no evidence stops the server here, before it listens. What this
+    binds is the statement of no keyset, and it is not given out.
+
+    Raises:
+        HardwareError: If the hardware makes none.
+    """
+    return measurement(attester.attest(Binding(bytes(32), None)))
 
 
 def keep_heap() -> None:
