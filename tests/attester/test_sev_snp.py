@@ -40,7 +40,7 @@ def test_it_is_an_attester() -> None:
 
     assert each.tee == SEV_SNP_REPORT_TYPE
     assert each.sealing is not None
-    assert "this chip" in each.sealing
+    assert "this measurement" in each.sealing
 
 
 def test_it_asks_the_kernel_by_default() -> None:

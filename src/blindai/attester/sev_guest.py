@@ -12,7 +12,7 @@ include/uapi/linux/sev-guest.h; SNP_GET_DERIVED_KEY is _IOWR('S', 1, 32 bytes):
 MSG_KEY_REQ and MSG_KEY_RSP (AMD 56860, "Key Derivation"), integers little-endian:
 
     request                    size
-      root_key_select             4   0: the chip's endorsement key
+      root_key_select             4   0: the VLEK if one is loaded, else the VCEK
       reserved                    4
       guest_field_select          8   what is mixed in: bit 0 guest policy, 1 image id,
                                       2 family id, 3 measurement, 4 guest SVN, 5 TCB
@@ -24,6 +24,7 @@ MSG_KEY_REQ and MSG_KEY_RSP (AMD 56860, "Key Derivation"), integers little-endia
       reserved                   28
       key                        32
 
+The key changes with the endorsement key, so with the chip or provider and its firmware.
 The **guest policy** is mixed in beside the measurement because it is no part of the
 measurement: without it the host could start the same image in debug mode, read its
 memory, and have the key.
@@ -92,7 +93,7 @@ def read_derived_key(
     files: Files = os,
     calls: Ioctl = fcntl,
 ) -> bytes:
-    """The key, 32 bytes, of this measurement, guest policy and VMPL on this chip.
+    """The key, 32 bytes, of this measurement, guest policy and VMPL.
 
     Args:
         vmpl: Mixed into the key; the guest's own VMPL or one above it, 0 to 3.

@@ -54,7 +54,7 @@ class SevSnpAttester:
     def sealing(self) -> str | None:
         """Which sealing key it derives, in words."""
         return (
-            "derived by AMD's secure processor for this chip and its firmware, this "
+            "derived by AMD's secure processor from its endorsement key for this "
             "measurement, guest policy and VMPL"
         )
 
@@ -79,7 +79,7 @@ class SevSnpAttester:
         return require_bound(evidence, bound)
 
     def sealing_key(self) -> bytes | None:
-        """A key of 32 bytes for this chip, measurement, guest policy and VMPL.
+        """A key of 32 bytes for this measurement, guest policy and VMPL.
 
         Raises:
             HardwareError: If the secure processor derives none.
