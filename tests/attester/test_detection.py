@@ -16,16 +16,21 @@ from blindai.attester.detection import (
     NoTeeError,
     detect,
     named,
+    probe_nitro,
     probe_sev_snp,
     probe_sgx,
     probe_tdx,
 )
 from blindai.attester.gramine import GramineAttester
+from blindai.attester.nsm import NsmAttester
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.simulated import SimulatedAttester
 from blindai.attester.tdx import TdxAttester
 from blindai.errors import ConfigurationError, HardwareAbsentError, HardwareError
+from blindai.testing import NOW
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, Fault
+from blindai.testing.vendors.aws import Aws
+from blindai.testing.vendors.nsm import Nsm
 
 Probe = Callable[[ConfigfsTsm], Attester]
 
@@ -115,6 +120,11 @@ class TestProbes:
             probe_sgx(GramineAttester(files=files))
 
         assert not isinstance(raised.value, HardwareAbsentError)
+
+    def test_nitro(self) -> None:
+        module = Nsm(aws=Aws(), clock=lambda: NOW)
+
+        assert isinstance(probe_nitro(NsmAttester(module)), NsmAttester)
 
     def test_sev_snp(self) -> None:
         assert isinstance(probe_sev_snp(reports(SEV_GUEST)), SevSnpAttester)

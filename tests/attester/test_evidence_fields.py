@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cbor2
 import pytest
 from tests.attester.conftest import BOUND, sgx_quote, snp_report, tdx_quote
 
@@ -14,8 +15,11 @@ from blindai.protocol.attestation import (
     SEV_SNP_REPORT_TYPE,
     SGX_QUOTE_TYPE,
     TDX_QUOTE_TYPE,
+    TPM_QUOTE_TYPE,
     Evidence,
 )
+from blindai.testing import NOW
+from blindai.testing.vendors.aws import Aws
 
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors"
 needs_vectors = pytest.mark.skipif(
@@ -60,11 +64,29 @@ class TestBound:
 
 
 def test_types_that_are_not_known() -> None:
-    evidence = Evidence(media_type=NITRO_DOCUMENT_TYPE, evidence=BOUND)
+    evidence = Evidence(media_type=TPM_QUOTE_TYPE, evidence=BOUND)
 
     with pytest.raises(ValueError, match="expected a known type"):
         require_bound(evidence, BOUND)
     assert measurement(evidence) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "register"),
+    [
+        (Aws().document(now=NOW), b"\x01" * 48),
+        (b"", None),
+        (cbor2.dumps([1, 2, 3, 4]), None),
+        (cbor2.dumps([b"", {}, b"\xff", b""]), None),
+        (cbor2.dumps([b"", {}, cbor2.dumps({"pcrs": {1: b"x"}}), b""]), None),
+    ],
+)
+def test_a_nitro_document_s_measurement_is_register_0(
+    document: bytes, register: bytes | None
+) -> None:
+    evidence = Evidence(media_type=NITRO_DOCUMENT_TYPE, evidence=document)
+
+    assert measurement(evidence) == register
 
 
 @needs_vectors

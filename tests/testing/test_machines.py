@@ -37,6 +37,12 @@ CHANGES: dict[str, list[Change]] = {
         ("leaf_not_after", "2026-01-01T00:00:00+00:00", NOT_AUTHENTIC, "validity"),
         ("leaf_not_before", "2074-01-01T00:00:00+00:00", NOT_AUTHENTIC, "validity"),
     ],
+    "nitro": [
+        ("pcr0", OTHER, NOT_ACCEPTED, "PCR0"),
+        ("pcr0", "00" * 48, NOT_ACCEPTED, "debug mode"),
+        ("signing_key", "another", NOT_AUTHENTIC, "signature"),
+        ("now", "2026-01-01T00:00:00+00:00", NOT_AUTHENTIC, "validity"),
+    ],
 }
 CASES = [
     pytest.param(tee, change, id=f"{tee} {change[0]}")
@@ -94,7 +100,9 @@ def test_a_server_process_is_accepted_and_keeps_what_its_tee_can_seal(
         verified = run("verify", url, "--policy", policy)
         uploaded = run("models", "upload", url, double, "--policy", policy)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
 
     assert verified.exit_code == 0, verified.stdout + verified.stderr
     assert f"TEE            {tee} (SIMULATED)" in verified.stdout
@@ -188,6 +196,13 @@ def test_a_policy_without_the_made_up_root_refuses(
 def test_a_change_that_is_none_is_refused(change: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MACHINES["sev-snp"](change)
+
+
+def test_a_nitro_enclave_has_a_name_and_nothing_else() -> None:
+    MACHINES["nitro"]({"module_id": "i-1-enc1"})
+
+    with pytest.raises(ValueError, match="expected known fields, got pcr16"):
+        MACHINES["nitro"]({"pcr16": OTHER})
 
 
 def test_a_text_is_taken_as_it_is() -> None:

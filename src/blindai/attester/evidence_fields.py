@@ -9,6 +9,7 @@ the whole format, and reads a field only once its signature holds.
     SGX quote, version 3  48 + 64, 32 bytes    48 + 320, 64    Intel DCAP, A.4
     TDX quote, version 4  48 + 136, 48 bytes   48 + 520, 64    Intel TDX DCAP, A.3.1
     TDX quote, version 5  6 bytes further on                   ... A.3.2: type and size
+    Nitro document        register 0 of `pcrs` in the payload  NSM API, 2.2 and 3.1
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from blindai.errors import HardwareError
+from blindai.errors import HardwareError, ProtocolError
+from blindai.protocol import cbor
 from blindai.protocol.attestation import (
+    NITRO_DOCUMENT_TYPE,
     SEV_SNP_REPORT_TYPE,
     SGX_QUOTE_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
@@ -54,6 +57,8 @@ _PLACES: Final = {
 
 def measurement(evidence: Evidence) -> bytes | None:
     """What evidence says was launched, or None where this module does not know."""
+    if evidence.media_type == NITRO_DOCUMENT_TYPE:
+        return _register_0(evidence.evidence)
     places = _places(evidence)
     if places is None:
         return None
@@ -78,6 +83,22 @@ def require_bound(evidence: Evidence, report_data: bytes) -> Evidence:
             "does another process use the device?"
         )
     return evidence
+
+
+def _register_0(document: bytes) -> bytes | None:
+    try:
+        match cbor.decode_loosely(document):
+            case [_, _, bytes(payload), _]:
+                fields = cbor.decode_loosely(payload)
+            case _:
+                return None
+    except ProtocolError:
+        return None
+    match fields:
+        case {"pcrs": {0: bytes(register)}}:
+            return register
+        case _:
+            return None
 
 
 def _places(evidence: Evidence) -> _Places | None:

@@ -37,8 +37,8 @@ def serve(  # noqa: PLR0913  one argument an option
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The TEE to use: sgx, sev-snp, tdx, and what docs/deploy.md adds. The "
-            "one that is there, if not given.",
+            help="The TEE to use: sgx, sev-snp, tdx or nitro. The one that is there, "
+            "if not given.",
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

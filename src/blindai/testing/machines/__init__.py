@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from blindai.testing.machines.machine import Machine
+from blindai.testing.machines.nitro import nitro
 from blindai.testing.machines.sev_snp import sev_snp
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["MACHINES", "Machine"]
 
 MACHINES: Final[Mapping[str, Callable[[Mapping[str, str]], Machine]]] = {
+    "nitro": nitro,
     "sev-snp": sev_snp,
 }
 """By the TEE's name; each takes changes, a field's name and its new value as text."""
