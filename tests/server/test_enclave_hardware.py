@@ -187,3 +187,18 @@ async def test_waiting_does_not_keep_finished_evidence_back(
     monkeypatch.setattr(enclaves, "MAX_WAITING", 0)
 
     assert await enclave.attestation(None) == made
+
+
+@pytest.mark.anyio
+async def test_evidence_without_a_nonce_is_made_again_after_ten_minutes(
+    make_enclave: MakeEnclave, passing: Callable[[float], None]
+) -> None:
+    hardware = Hardware()
+    enclave = make_enclave(hardware=hardware)
+    made = await enclave.attestation(None)
+    passing(599.9)
+
+    assert await enclave.attestation(None) == made
+    passing(0.2)
+    assert await enclave.attestation(None) != made
+    assert hardware.asked == 2

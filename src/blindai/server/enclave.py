@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from blindai.protocol.attestation import Evidence
 
 MAX_WAITING = 64  # for the hardware, which makes one quote at a time
+# A Nitro document's certificate lives for three hours, and endorsements are renewed.
+EVIDENCE_LIFE_S = 600.0
 _log = logging.getLogger("blindai.server")
 
 
@@ -76,6 +78,15 @@ class _Generation:
     keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
     proof_key: Ed25519PrivateKey = field(repr=False)
     attestation: bytes | None = None
+    attested_at: float = 0.0
+
+    def fresh(self, now: float) -> bytes | None:
+        """Its evidence without a nonce, unless that is old.
+
+        Args:
+            now: Monotonic clock, in seconds.
+        """
+        return self.attestation if now < self.attested_at + EVIDENCE_LIFE_S else None
 
 
 class QuoteLimit:
@@ -171,17 +182,21 @@ class Enclave:
         self._refresh()
         generation = self._generations[-1]
         if nonce is None:
-            return generation.attestation or await self._attest_once(generation)
+            fresh = generation.fresh(time.monotonic())
+            return fresh or await self._attest_once(generation)
         self._limit.admit(time.monotonic())
         async with self._turn():
             return await self._attest(generation, nonce)
 
     async def _attest_once(self, generation: _Generation) -> bytes:
-        """Evidence without a nonce: made for the first who asks, kept for all."""
+        """Evidence without a nonce: made for the first who asks, kept for a while."""
         async with self._turn():
-            if generation.attestation is None:
-                generation.attestation = await self._attest(generation, None)
-            return generation.attestation
+            now = time.monotonic()
+            fresh = generation.fresh(now)
+            if fresh is None:
+                fresh = await self._attest(generation, None)
+                generation.attestation, generation.attested_at = fresh, now
+            return fresh
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
