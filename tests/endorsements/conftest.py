@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -17,7 +19,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from blindai.endorsements.cache import Cache
 from blindai.endorsements.documents import Answer, Kind, Request
+from blindai.endorsements.fetch import HttpFetch
+from blindai.endorsements.refresh import Refresher, Timing
+from blindai.endorsements.sources import Addresses
 from blindai.protocol.attestation import (
     SEV_SNP_REPORT_TYPE,
     SGX_QUOTE_TYPE,
@@ -286,3 +292,66 @@ def a_request(
 
 def an_answer(content: bytes = b"content", *, expires_at: datetime = SOON) -> Answer:
     return Answer(content=content, expires_at=expires_at)
+
+
+class Waits:
+    """Passes time instead of waiting, and ends after some waits.
+
+    Attributes:
+        seconds: How long each wait was to be.
+        limit: After how many waits to end.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.seconds: list[float] = []
+        self.limit = 0
+        self.woken = 0
+
+    async def __call__(self, changed: asyncio.Event, seconds: float) -> None:
+        if changed.is_set():
+            self.woken += 1
+            return
+        if len(self.seconds) >= self.limit:
+            raise asyncio.CancelledError
+        self.seconds.append(seconds)
+        self.clock.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def waits(clock: Clock) -> Waits:
+    return Waits(clock)
+
+
+class Make:
+    """Makes refreshers that ask the local server."""
+
+    def __init__(self, fetch: HttpFetch, vendor: Vendor, timing: Timing) -> None:
+        self.fetch = fetch
+        self.vendor = vendor
+        self.timing = timing
+
+    def __call__(self, folder: Path | None = None) -> Refresher:
+        addresses = Addresses(amd=self.vendor.url, intel=self.vendor.url)
+        cache = None if folder is None else Cache(folder)
+        return Refresher(self.fetch, addresses, self.timing, cache)
+
+
+@pytest.fixture
+async def make(vendor: Vendor, clock: Clock, waits: Waits) -> AsyncIterator[Make]:
+    timing = Timing(clock=clock, wait=waits, chance=lambda: 0.0)
+    async with HttpFetch(clock, timeout_s=5) as fetch:
+        yield Make(fetch, vendor, timing)
+
+
+async def run(refresher: Refresher, waits: Waits, times: int) -> None:
+    """Let it refresh in the background, for so many waits."""
+    waits.limit = len(waits.seconds) + times
+    with pytest.raises(asyncio.CancelledError):
+        await refresher.run()
+
+
+def stapled(refresher: Refresher, evidence: Evidence | None = None) -> list[str]:
+    """The media types of what is stapled."""
+    endorsed = refresher.endorse(evidence or snp())
+    return [each.media_type for each in endorsed.endorsements]

@@ -11,20 +11,22 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from blindai.errors import OverloadedError
-from blindai.protocol import attestation, keyset, ohttp
+from blindai.protocol import keyset, ohttp
+from blindai.protocol.attestation import Attestation, encode_attestation
 from blindai.protocol.kem import Kem, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from blindai.attester import Attester
+    from blindai.protocol.attestation import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class _Generation:
     encoded: bytes
     keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
     proof_key: Ed25519PrivateKey = field(repr=False)
-    attestation: bytes | None = None
+    attestation: Attestation | None = None
 
 
 class QuoteLimit:
@@ -96,6 +98,11 @@ class QuoteLimit:
         self._times.append(now)
 
 
+def leave_as_it_is(evidence: Evidence) -> Evidence:
+    """The evidence, with no other endorsements than its own."""
+    return evidence
+
+
 class Enclave:
     """Holds the keysets of one start of the enclave and attests them."""
 
@@ -107,6 +114,7 @@ class Enclave:
         *,
         lifetimes: Lifetimes | None = None,
         quotes_per_second: int = 20,
+        endorse: Callable[[Evidence], Evidence] = leave_as_it_is,
     ) -> None:
         """Make the first keyset.
 
@@ -116,10 +124,13 @@ class Enclave:
             clock: The enclave's clock, aware, in UTC.
             lifetimes: How long keys serve.
             quotes_per_second: How often evidence for a nonce is made.
+            endorse: Staples to evidence, each time it is sent, what there is then of
+                its endorsements; it does not block.
         """
         self._attester = attester
         self._measured = measured
         self._clock = clock
+        self._endorse = endorse
         self._lifetimes = lifetimes or Lifetimes()
         self._limit = QuoteLimit(quotes_per_second)
         self._quoting = asyncio.Lock()
@@ -157,6 +168,15 @@ class Enclave:
         Raises:
             OverloadedError: If too many quotes were asked for.
         """
+        made = await self._make_attestation(nonce)
+        evidence = self._endorse(made.evidence)
+        return encode_attestation(replace(made, evidence=evidence))
+
+    async def evidence(self) -> Evidence:
+        """Evidence of this platform, for no nonce and with its own endorsements."""
+        return (await self._make_attestation(None)).evidence
+
+    async def _make_attestation(self, nonce: bytes | None) -> Attestation:
         self._refresh()
         generation = self._generations[-1]
         if nonce is None:
@@ -168,19 +188,19 @@ class Enclave:
         async with self._quoting:
             return await self._attest(generation, nonce)
 
-    async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
+    async def _attest(
+        self, generation: _Generation, nonce: bytes | None
+    ) -> Attestation:
         statement = keyset.Statement(
             keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
         )
         evidence = await asyncio.to_thread(
             self._attester.attest, keyset.bind(statement)
         )
-        return attestation.encode_attestation(
-            attestation.Attestation(
-                keyset=generation.encoded,
-                statement=statement.encode(),
-                evidence=evidence,
-            )
+        return Attestation(
+            keyset=generation.encoded,
+            statement=statement.encode(),
+            evidence=evidence,
         )
 
     def _refresh(self) -> None:
