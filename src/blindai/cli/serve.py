@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from blindai.attester import Attester
     from blindai.server.serve import Listen
     from blindai.server.settings import Settings
+    from blindai.server.stapling import Endorsing
 
 EXAMPLE = "Example: blindai serve --simulation --data-dir ./enclave"
 SEALING_KEY_FILE = "insecure-simulation-key"
+ENDORSEMENTS = "endorsements"
 _BANNER = """\
 SIMULATED ENCLAVE: NOTHING IS PROTECTED
 Its keys are public. Whoever runs this machine can read what you send.
@@ -66,6 +68,34 @@ def serve(  # noqa: PLR0913  one argument an option
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Outer TLS: private key, PEM.")
     ] = None,
+    amd_kds: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="AMD's key service, or a mirror of it."),
+    ] = None,
+    intel_pccs: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A PCCS, instead of Intel's own service."),
+    ] = None,
+    endorsements_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep endorsements here. In the data directory, if not given.",
+        ),
+    ] = None,
+    require_endorsements: Annotated[
+        bool,
+        typer.Option(
+            "--require-endorsements", help="Start only with all endorsements."
+        ),
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Fetch no endorsements: staple only what the hardware brings.",
+        ),
+    ] = False,
 ) -> None:
     """Run an enclave's server until Ctrl-C.
 
@@ -82,6 +112,11 @@ def serve(  # noqa: PLR0913  one argument an option
             "outer TLS: expected --tls-cert and --tls-key, got one of them",
             "Give both, or neither.",
         )
+    if offline and (amd_kds or intel_pccs or require_endorsements):
+        raise CommandError(
+            "endorsements: expected --offline or where to fetch them, got both",
+            "Leave out --offline to fetch them.",
+        )
     if simulation:
         _print_banner()
     with needs("server"):
@@ -90,7 +125,25 @@ def serve(  # noqa: PLR0913  one argument an option
     attester = _simulated_attester(data_dir) if simulation else _find_attester(tee)
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
-    _run(settings, listen, data_dir, attester)
+    endorsing = None
+    if not offline:
+        if endorsements_dir is None and data_dir is not None:
+            endorsements_dir = data_dir / ENDORSEMENTS
+        endorsing = _endorsing(
+            amd_kds, intel_pccs, endorsements_dir, required=require_endorsements
+        )
+    _run(settings, listen, data_dir, attester, endorsing)
+
+
+def _endorsing(
+    amd_kds: str | None, intel_pccs: str | None, cache: Path | None, *, required: bool
+) -> "Endorsing":
+    from blindai.endorsements.sources import Addresses  # noqa: PLC0415  heavy
+    from blindai.server.stapling import Endorsing  # noqa: PLC0415  heavy
+
+    usual = Addresses()
+    addresses = Addresses(amd=amd_kds or usual.amd, intel=intel_pccs or usual.intel)
+    return Endorsing(addresses=addresses, cache=cache, required=required)
 
 
 def _find_attester(tee: str | None) -> "Attester":
@@ -101,7 +154,11 @@ def _find_attester(tee: str | None) -> "Attester":
 
 
 def _run(
-    settings: "Settings", listen: "Listen", data_dir: Path | None, attester: "Attester"
+    settings: "Settings",
+    listen: "Listen",
+    data_dir: Path | None,
+    attester: "Attester",
+    endorsing: "Endorsing | None",
 ) -> None:
     from blindai.cli import foreground  # noqa: PLC0415  heavy
     from blindai.server import serve as parts  # noqa: PLC0415  heavy
@@ -110,7 +167,13 @@ def _run(
     tls_spki = None if certificate is None else parts.tls_spki(certificate)
     launched = parts.first_measurement(attester)
     try:
-        app = parts.build_app(settings, attester, data_dir=data_dir, tls_spki=tls_spki)
+        app = parts.build_app(
+            settings,
+            attester,
+            data_dir=data_dir,
+            tls_spki=tls_spki,
+            endorsing=endorsing,
+        )
     except OSError as error:
         raise ConfigurationError(f"--data-dir {data_dir}: cannot be used") from error
     facts = {

@@ -13,14 +13,15 @@ import logging
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from blindai.errors import HardwareBusyError, HardwareError, OverloadedError
-from blindai.protocol import attestation, keyset, ohttp
+from blindai.protocol import keyset, ohttp
+from blindai.protocol.attestation import Attestation, encode_attestation
 from blindai.protocol.kem import Kem, generate
 from blindai.server.backoff import Backoff
 
@@ -77,10 +78,10 @@ class _Generation:
     encoded: bytes
     keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
     proof_key: Ed25519PrivateKey = field(repr=False)
-    attestation: bytes | None = None
+    attestation: Attestation | None = None
     attested_at: float = 0.0
 
-    def fresh(self, now: float) -> bytes | None:
+    def fresh(self, now: float) -> Attestation | None:
         """Its evidence without a nonce, unless that is old.
 
         Args:
@@ -114,6 +115,11 @@ class QuoteLimit:
         self._times.append(now)
 
 
+def leave_as_it_is(evidence: Evidence) -> Evidence:
+    """The evidence, with no other endorsements than its own."""
+    return evidence
+
+
 class Enclave:
     """Holds the keysets of one start of the enclave and attests them."""
 
@@ -125,6 +131,7 @@ class Enclave:
         *,
         lifetimes: Lifetimes | None = None,
         quotes_per_second: int = 20,
+        endorse: Callable[[Evidence], Evidence] = leave_as_it_is,
     ) -> None:
         """Make the first keyset.
 
@@ -134,10 +141,13 @@ class Enclave:
             clock: The enclave's clock, aware, in UTC.
             lifetimes: How long keys serve.
             quotes_per_second: How often evidence for a nonce is made.
+            endorse: Staples to evidence, each time it is sent, what there is then of
+                its endorsements; it does not block.
         """
         self._attester = attester
         self._measured = measured
         self._clock = clock
+        self._endorse = endorse
         self._lifetimes = lifetimes or Lifetimes()
         self._limit = QuoteLimit(quotes_per_second)
         self._quoting = asyncio.Lock()
@@ -179,6 +189,15 @@ class Enclave:
             HardwareError: If the hardware makes none, or failed a short while ago.
             HardwareBusyError: If it is busy.
         """
+        made = await self._make_attestation(nonce)
+        evidence = self._endorse(made.evidence)
+        return encode_attestation(replace(made, evidence=evidence))
+
+    async def evidence(self) -> Evidence:
+        """Evidence of this platform, for no nonce and with its own endorsements."""
+        return (await self._make_attestation(None)).evidence
+
+    async def _make_attestation(self, nonce: bytes | None) -> Attestation:
         self._refresh()
         generation = self._generations[-1]
         if nonce is None:
@@ -188,7 +207,7 @@ class Enclave:
         async with self._turn():
             return await self._attest(generation, nonce)
 
-    async def _attest_once(self, generation: _Generation) -> bytes:
+    async def _attest_once(self, generation: _Generation) -> Attestation:
         """Evidence without a nonce: made for the first who asks, kept for a while."""
         async with self._turn():
             now = time.monotonic()
@@ -216,17 +235,16 @@ class Enclave:
         finally:
             self._waiting -= 1
 
-    async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
+    async def _attest(
+        self, generation: _Generation, nonce: bytes | None
+    ) -> Attestation:
         statement = keyset.Statement(
             keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
         )
-        evidence = await self._ask(keyset.bind(statement))
-        return attestation.encode_attestation(
-            attestation.Attestation(
-                keyset=generation.encoded,
-                statement=statement.encode(),
-                evidence=evidence,
-            )
+        return Attestation(
+            keyset=generation.encoded,
+            statement=statement.encode(),
+            evidence=await self._ask(keyset.bind(statement)),
         )
 
     async def _ask(self, binding: keyset.Binding) -> Evidence:

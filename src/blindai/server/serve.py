@@ -12,6 +12,7 @@ import logging
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,12 +32,14 @@ from blindai.server.app import create_app
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
 from blindai.server.settings import Settings
+from blindai.server.stapling import Stapling, needs_endorsements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blindai.attester import Attester
     from blindai.server.asgi import App
+    from blindai.server.stapling import Endorsing
 
 BUILD: Final = f"blindai {__version__}"
 KNOWN_VARIABLES: Final = frozenset(
@@ -142,6 +145,7 @@ def build_app(
     *,
     data_dir: Path | None = None,
     tls_spki: bytes | None = None,
+    endorsing: Endorsing | None = None,
 ) -> Gateway:
     """The whole server as one ASGI application.
 
@@ -150,17 +154,27 @@ def build_app(
         attester: Asks the hardware for evidence and for the sealing key.
         data_dir: Where sealed models are kept; nowhere if None.
         tls_spki: SHA-256 of the outer TLS key, 32 bytes, if there is one.
+        endorsing: How to come by what vendors say about this platform; if None, only
+            what the attester brings is stapled.
     """
     key = attester.sealing_key() if data_dir is not None else None
     measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
-    enclave = Enclave(
+    service = build_service(settings, data_dir, key)
+    make_enclave = partial(
+        Enclave,
         attester,
         measured,
         now,
         lifetimes=settings.lifetimes,
         quotes_per_second=settings.gateway.quotes_per_second,
     )
-    app = create_app(build_service(settings, data_dir, key), settings, now)
+    if endorsing is None or not needs_endorsements(attester.tee):
+        enclave, app = make_enclave(), create_app(service, settings, now)
+    else:
+        stapling = Stapling(endorsing, now)
+        enclave = make_enclave(endorse=stapling.endorse)
+        beside = partial(stapling.running, enclave)
+        app = create_app(service, settings, now, beside)
     return Gateway(app, enclave, settings.gateway_limits)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,14 @@ from blindai.protocol.attestation import (
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
     Attestation,
+    Endorsement,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
 from blindai.verifier import nitro, roots, snp
 from blindai.verifier.appraisal import Bound, Challenge, appraise
+from blindai.verifier.endorsed import bring
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def verify(
     policy: Policy,
     now: datetime,
     purpose: Purpose = Purpose.ATTESTATION,
+    endorsements: tuple[Endorsement, ...] = (),
 ) -> AttestationResult:
     """Verify an attestation and hold it against a policy.
 
@@ -88,6 +91,8 @@ def verify(
         policy: What is accepted.
         now: For when to verify, with a time zone.
         purpose: What the evidence has to be for.
+        endorsements: What the relying party has itself, in place of what says the same
+            among those that came with the evidence.
 
     Raises:
         EvidenceError: If something is malformed.
@@ -102,16 +107,19 @@ def verify(
     challenge = Challenge(nonce=nonce, purpose=purpose, now=now, policy=policy)
     procedure = Procedure()
     try:
-        return _verify(collection, challenge, procedure)
+        attestation = parse_attestation(collection)
+        evidence = attestation.evidence
+        whole = bring(evidence.endorsements, endorsements)
+        evidence = replace(evidence, endorsements=whole)
+        return _verify(replace(attestation, evidence=evidence), challenge, procedure)
     except EvidenceError as error:
         error.transcript = procedure.give_up(error)
         raise
 
 
 def _verify(
-    collection: bytes, challenge: Challenge, procedure: Procedure
+    attestation: Attestation, challenge: Challenge, procedure: Procedure
 ) -> AttestationResult:
-    attestation = parse_attestation(collection)
     tee = tee_of(attestation.evidence.media_type)
     bound = Bound(
         keyset.parse_keyset(attestation.keyset),
