@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.attester.conftest import Pauses
 
 from blindai.attester.configfs_tsm import (
@@ -314,3 +317,30 @@ def test_a_floor_above_3_is_refused() -> None:
 
     with pytest.raises(HardwareError, match="expected at most 3, got 4"):
         ConfigfsTsm(files=FakeFiles(tree)).read_vmpl_floor()
+
+
+CALLS = ("open", "read", "write", "close", "mkdir", "rmdir")
+NAMES = ("", "provider", "generation", "privlevel", "inblob", "outblob", "auxblob")
+FAULTS = st.builds(
+    Fault,
+    st.sampled_from(CALLS),
+    st.sampled_from(NAMES),
+    st.sampled_from(sorted(errno.errorcode)),
+    st.integers(1, 20),
+)
+
+
+@given(st.lists(FAULTS, max_size=4), st.integers(1, 70), st.integers(0, 3))
+def test_whatever_fails_there_is_the_report_or_a_hardware_error(
+    faults: list[Fault], piece_bytes: int, lost_writes: int
+) -> None:
+    tree = FakeConfigfs(SEV_GUEST, quote)
+    tree.lost_writes = lost_writes
+    files = FakeFiles(tree, faults, piece_bytes=piece_bytes)
+
+    with contextlib.suppress(HardwareError):
+        reports = ConfigfsTsm(files=files, pause=Pauses())
+        report = reports.read_report(BOUND, SEV_GUEST, 0)
+        assert report == TsmReport(b"report 0 " + BOUND, b"table")
+
+    assert files.open_descriptors == 0
