@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +48,27 @@ class Directories(Protocol):
     def rmdir(self, path: str, /) -> None:
         """Remove a directory; raises OSError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFiles:
+    """A tree of files that never change.
+
+    Attributes:
+        contents: By path.
+    """
+
+    contents: Mapping[str, bytes]
+
+    def open(self, path: str, /) -> FakeFile:
+        """One of them.
+
+        Raises:
+            OSError: If there is none such.
+        """
+        if path not in self.contents:
+            raise OSError(errno.ENOENT, "made up")
+        return FakeFile(load=lambda: self.contents[path])
 
 
 @dataclass(slots=True)

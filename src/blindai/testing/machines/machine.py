@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blindai.attester import Attester
+    from blindai.protocol.attestation import Endorsement, Evidence
+    from blindai.protocol.keyset import Binding
 
 _Fields = TypeVar("_Fields", bound=Any)
 
@@ -25,6 +27,39 @@ class Machine:
 
     attester: Attester
     policy: str
+
+
+class Endorsed:
+    """An attester whose evidence comes with what a server would have fetched.
+
+    Args:
+        attester: The real one.
+        endorsements: What its evidence needs.
+    """
+
+    def __init__(self, attester: Attester, *endorsements: Endorsement) -> None:
+        self._attester = attester
+        self._endorsements = endorsements
+
+    @property
+    def tee(self) -> str:
+        """Media type of the evidence it makes."""
+        return self._attester.tee
+
+    @property
+    def sealing(self) -> str | None:
+        """Which sealing key it derives, in words."""
+        return self._attester.sealing
+
+    def attest(self, binding: Binding) -> Evidence:
+        """The attester's evidence, endorsed."""
+        evidence = self._attester.attest(binding)
+        endorsements = (*evidence.endorsements, *self._endorsements)
+        return replace(evidence, endorsements=endorsements)
+
+    def sealing_key(self) -> bytes | None:
+        """The attester's own."""
+        return self._attester.sealing_key()
 
 
 def changed(usual: _Fields, changes: Mapping[str, str]) -> _Fields:
