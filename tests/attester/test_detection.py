@@ -45,7 +45,7 @@ def there() -> Attester:
 
 
 def absent() -> Attester:
-    raise HardwareAbsentError("/dev/one: cannot be read, ENOENT")
+    raise HardwareAbsentError("/dev/one: cannot be read, ENOENT; buy a new one")
 
 
 def broken() -> Attester:

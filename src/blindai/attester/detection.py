@@ -121,7 +121,7 @@ def detect(probes: Mapping[str, Probe] = PROBES) -> Attester:
         try:
             return probe()
         except HardwareAbsentError as error:
-            seen[tee] = error.message
+            seen[tee] = error.message.partition("; ")[0]  # advice is for who names it
     raise NoTeeError(seen)
 
 
