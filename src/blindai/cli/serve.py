@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from blindai.cli import console
+from blindai.cli.endorsing import (
+    AMD_ADDRESS,
+    INTEL_ADDRESS,
+    AmdOption,
+    CacheOption,
+    IntelOption,
+    Mode,
+    ModeOption,
+    choose_endorsing,
+)
 from blindai.cli.exits import CommandError
 from blindai.cli.extras import needs
 from blindai.errors import ConfigurationError
@@ -16,6 +26,7 @@ if TYPE_CHECKING:
     from blindai.attester.simulated import SimulatedAttester
     from blindai.server.serve import Listen
     from blindai.server.settings import Settings
+    from blindai.server.stapling import Endorsing
 
 EXAMPLE = "Example: blindai serve --simulation --data-dir ./enclave"
 HARDWARE = (
@@ -62,6 +73,10 @@ def serve(  # noqa: PLR0913  one argument an option
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Outer TLS: private key, PEM.")
     ] = None,
+    endorsements: ModeOption = Mode.FETCH,
+    amd: AmdOption = AMD_ADDRESS,
+    intel: IntelOption = INTEL_ADDRESS,
+    cache: CacheOption = None,
 ) -> None:
     """Run an enclave's server until Ctrl-C.
 
@@ -81,7 +96,8 @@ def serve(  # noqa: PLR0913  one argument an option
 
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
-    _run(settings, listen, data_dir)
+    endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
+    _run(settings, listen, data_dir, endorsing)
 
 
 def refuse_hardware() -> NoReturn:
@@ -100,7 +116,12 @@ def refuse_hardware() -> NoReturn:
     )
 
 
-def _run(settings: "Settings", listen: "Listen", data_dir: Path | None) -> None:
+def _run(
+    settings: "Settings",
+    listen: "Listen",
+    data_dir: Path | None,
+    endorsing: "Endorsing | None",
+) -> None:
     from blindai.cli import foreground  # noqa: PLC0415  heavy
     from blindai.server import serve as parts  # noqa: PLC0415  heavy
 
@@ -108,7 +129,13 @@ def _run(settings: "Settings", listen: "Listen", data_dir: Path | None) -> None:
     tls_spki = None if certificate is None else parts.tls_spki(certificate)
     attester = _simulated_attester(data_dir)
     try:
-        app = parts.build_app(settings, attester, data_dir=data_dir, tls_spki=tls_spki)
+        app = parts.build_app(
+            settings,
+            attester,
+            data_dir=data_dir,
+            tls_spki=tls_spki,
+            endorsing=endorsing,
+        )
     except OSError as error:
         raise ConfigurationError(f"--data-dir {data_dir}: cannot be used") from error
     measurement, digest = attester.platform.measurement.hex(), settings.digest.hex()
