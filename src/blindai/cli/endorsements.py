@@ -142,7 +142,7 @@ def _find_evidence(source: str) -> "Evidence":
         ConfigurationError: If the file cannot be read.
     """
     from blindai.client.dialogue import address  # noqa: PLC0415  slow to import
-    from blindai.protocol.attestation import MAX_ATTESTATION_BYTES  # noqa: PLC0415
+    from blindai.protocol.attestation import MAX_ATTESTATION_BYTES  # noqa: PLC0415  same
 
     if not source or "://" in source:
         return _ask_enclave(address(source or None))
