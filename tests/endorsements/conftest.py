@@ -89,6 +89,7 @@ def revoked(issuer: str, *, next_update: datetime = SOON) -> bytes:
         x509.CertificateRevocationListBuilder(
             name(issuer), NOW - timedelta(days=1), next_update, [], [entry]
         )
+        .add_extension(x509.CRLNumber(1), critical=False)
         .sign(key(), hashes.SHA256())
         .public_bytes(DER)
     )

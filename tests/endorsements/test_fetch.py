@@ -52,6 +52,21 @@ async def test_a_document_is_fetched(fetch: HttpFetch, vendor: Vendor) -> None:
     assert sent["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_no_proxy_is_asked_for_what_is_on_this_machine(
+    clock: Clock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    vendor.replies["/crl"] = Reply(CRL)
+    url = vendor.url.replace("127.0.0.1", name)
+
+    async with HttpFetch(clock) as fetch:
+        answer = await fetch(a_request(f"{url}/crl"))
+
+    assert answer.content == CRL
+
+
 async def test_all_that_belongs_to_a_quote_is_fetched(
     fetch: HttpFetch, vendor: Vendor
 ) -> None:

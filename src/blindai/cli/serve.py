@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blindai.cli import console
+from blindai.cli.endorsing import (
+    AMD_ADDRESS,
+    INTEL_ADDRESS,
+    AmdOption,
+    CacheOption,
+    IntelOption,
+    Mode,
+    ModeOption,
+    choose_endorsing,
+)
 from blindai.cli.exits import CommandError
 from blindai.cli.extras import needs
 from blindai.errors import ConfigurationError
@@ -22,7 +32,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: blindai serve --simulation --data-dir ./enclave"
 SEALING_KEY_FILE = "insecure-simulation-key"
-ENDORSEMENTS = "endorsements"
 _BANNER = """\
 SIMULATED ENCLAVE: NOTHING IS PROTECTED
 Its keys are public. Whoever runs this machine can read what you send.
@@ -68,34 +77,10 @@ def serve(  # noqa: PLR0913  one argument an option
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Outer TLS: private key, PEM.")
     ] = None,
-    amd_kds: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="AMD's key service, or a mirror of it."),
-    ] = None,
-    intel_pccs: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="A PCCS, instead of Intel's own service."),
-    ] = None,
-    endorsements_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keep endorsements here. In the data directory, if not given.",
-        ),
-    ] = None,
-    require_endorsements: Annotated[
-        bool,
-        typer.Option(
-            "--require-endorsements", help="Start only with all endorsements."
-        ),
-    ] = False,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline",
-            help="Fetch no endorsements: staple only what the hardware brings.",
-        ),
-    ] = False,
+    endorsements: ModeOption = Mode.FETCH,
+    amd: AmdOption = AMD_ADDRESS,
+    intel: IntelOption = INTEL_ADDRESS,
+    cache: CacheOption = None,
 ) -> None:
     """Run an enclave's server until Ctrl-C.
 
@@ -112,11 +97,6 @@ def serve(  # noqa: PLR0913  one argument an option
             "outer TLS: expected --tls-cert and --tls-key, got one of them",
             "Give both, or neither.",
         )
-    if offline and (amd_kds or intel_pccs or require_endorsements):
-        raise CommandError(
-            "endorsements: expected --offline or where to fetch them, got both",
-            "Leave out --offline to fetch them.",
-        )
     if simulation:
         _print_banner()
     with needs("server"):
@@ -125,25 +105,8 @@ def serve(  # noqa: PLR0913  one argument an option
     attester = _simulated_attester(data_dir) if simulation else _find_attester(tee)
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
-    endorsing = None
-    if not offline:
-        if endorsements_dir is None and data_dir is not None:
-            endorsements_dir = data_dir / ENDORSEMENTS
-        endorsing = _endorsing(
-            amd_kds, intel_pccs, endorsements_dir, required=require_endorsements
-        )
+    endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
     _run(settings, listen, data_dir, attester, endorsing)
-
-
-def _endorsing(
-    amd_kds: str | None, intel_pccs: str | None, cache: Path | None, *, required: bool
-) -> "Endorsing":
-    from blindai.endorsements.sources import Addresses  # noqa: PLC0415  heavy
-    from blindai.server.stapling import Endorsing  # noqa: PLC0415  heavy
-
-    usual = Addresses()
-    addresses = Addresses(amd=amd_kds or usual.amd, intel=intel_pccs or usual.intel)
-    return Endorsing(addresses=addresses, cache=cache, required=required)
 
 
 def _find_attester(tee: str | None) -> "Attester":

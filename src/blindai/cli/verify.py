@@ -8,6 +8,7 @@ from blindai.cli import console
 from blindai.cli.exits import exit_code
 from blindai.cli.target import (
     URL_HELP,
+    EndorsementsOption,
     JsonOption,
     PolicyOption,
     SimulationOption,
@@ -37,6 +38,7 @@ def verify(
     *,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
+    endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Attest an enclave, print each check, and say whether it may be trusted.
@@ -48,7 +50,9 @@ def verify(
         BlindAIError: If it is not accepted.
         Exit: The same, when JSON was printed.
     """
-    target = choose_target(url, policy, simulation=simulation)
+    target = choose_target(
+        url, policy, simulation=simulation, endorsements=endorsements
+    )
     try:
         with target.connect() as connection:
             result = connection.attestation

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from blindai.endorsements.documents import Answer, Request
 
 TIMEOUT_S: Final = 15.0
+# A proxy that the environment names is for the network, not for this machine.
+_NO_PROXY: Final = {
+    f"all://{host}": None for host in ("127.0.0.1", "[::1]", "localhost")
+}
 _BUSY: Final = frozenset({429, 503})
 
 
@@ -69,6 +73,7 @@ class HttpFetch:
         self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(
             follow_redirects=False,
+            mounts=_NO_PROXY,
             timeout=timeout_s,
             headers={"accept-encoding": "identity", "user-agent": "blindai"},
         )

@@ -114,46 +114,56 @@ def plan_quote(
     if any(each.media_type == INTEL_COLLATERAL_TYPE for each in own):
         return ()
     pck = _pck(quote)
-    fmspc = _fmspc(pck)
-    ca = _ca(pck)
-    sgx, own_kind = (f"{address}/{kind}/{_CERTIFICATION}" for kind in ("sgx", tee))
-    root = INTEL_ROOT_CRL if address == INTEL else f"{sgx}/rootcacrl"
+    sgx, below = (f"{address}/{kind}/{_CERTIFICATION}" for kind in ("sgx", tee))
+    root_crl = INTEL_ROOT_CRL if address == INTEL else f"{sgx}/rootcacrl"
     return (
         QuotePlan(
-            tcb_info=Request(
-                name="Intel TCB info",
-                url=f"{own_kind}/tcb?fmspc={fmspc}",
-                kind=Kind.SIGNED_JSON,
-                mentions=fmspc.encode(),
-                envelope=_TCB_INFO,
-                issuer_headers=("tcb-info-issuer-chain", "sgx-tcb-info-issuer-chain"),
-                revised=True,
-            ),
-            qe_identity=Request(
-                name="Intel QE identity",
-                url=f"{own_kind}/qe/identity",
-                kind=Kind.SIGNED_JSON,
-                mentions=_QE_IDS[tee],
-                envelope=_QE_IDENTITY,
-                issuer_headers=("sgx-enclave-identity-issuer-chain",),
-                revised=True,
-            ),
-            pck_crl=Request(
-                name="Intel PCK CRL",
-                url=f"{sgx}/pckcrl?ca={ca}&encoding=der",
-                kind=Kind.CRL,
-                mentions=_CAS[ca],
-                issuer_headers=("sgx-pck-crl-issuer-chain",),
-                revised=True,
-            ),
+            tcb_info=_tcb_info(below, _fmspc(pck)),
+            qe_identity=_qe_identity(below, _QE_IDS[tee]),
+            pck_crl=_pck_crl(sgx, _ca(pck)),
             root_crl=Request(
                 name="Intel root CRL",
-                url=root,
+                url=root_crl,
                 kind=Kind.CRL,
                 mentions=b"Intel SGX Root CA",
                 revised=True,
             ),
         ),
+    )
+
+
+def _tcb_info(below: str, fmspc: str) -> Request:
+    return Request(
+        name="Intel TCB info",
+        url=f"{below}/tcb?fmspc={fmspc}",
+        kind=Kind.SIGNED_JSON,
+        mentions=fmspc.encode(),
+        envelope=_TCB_INFO,
+        issuer_headers=("tcb-info-issuer-chain", "sgx-tcb-info-issuer-chain"),
+        revised=True,
+    )
+
+
+def _qe_identity(below: str, name: bytes) -> Request:
+    return Request(
+        name="Intel QE identity",
+        url=f"{below}/qe/identity",
+        kind=Kind.SIGNED_JSON,
+        mentions=name,
+        envelope=_QE_IDENTITY,
+        issuer_headers=("sgx-enclave-identity-issuer-chain",),
+        revised=True,
+    )
+
+
+def _pck_crl(below: str, ca: str) -> Request:
+    return Request(
+        name="Intel PCK CRL",
+        url=f"{below}/pckcrl?ca={ca}&encoding=der",
+        kind=Kind.CRL,
+        mentions=_CAS[ca],
+        issuer_headers=("sgx-pck-crl-issuer-chain",),
+        revised=True,
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from blindai.endorsements.sources import Addresses, Plan
     from blindai.protocol.attestation import Evidence
 
-START_TIMEOUT_S: Final = 30.0
+START_TIMEOUT_S: Final = 10.0
 REQUIRED_TIMEOUT_S: Final = 120.0
 _LONGEST_WAIT: Final = timedelta(hours=1)  # the clock may be set meanwhile
 _PAST: Final = datetime.min.replace(tzinfo=UTC)
@@ -126,8 +126,8 @@ class Refresher:
     async def start(self, evidence: Evidence, *, required: bool) -> None:
         """Fetch what is not there yet, before the first client asks.
 
-        Each document is asked for once within 30 s; if all are required, until they
-        are there, for 120 s.
+        Each document is asked for once, all within 10 s; if they are required, until
+        they are there, for 120 s.
 
         Args:
             evidence: Of this platform.
