@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from blindai.attester.simulated import SimulatedPlatform, write_report
+from blindai.attester.simulated_report import SimulatedPlatform, write_report
 from blindai.protocol.keyset import Binding
 
 BINDING = Binding(bytes(range(32)), None)

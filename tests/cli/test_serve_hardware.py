@@ -16,7 +16,7 @@ from blindai.attester import Attester, detection
 from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
 from blindai.attester.sev_guest import read_derived_key
 from blindai.attester.sev_snp import SevSnpAttester
-from blindai.attester.simulated import default_measurement
+from blindai.attester.simulated_report import default_measurement
 from blindai.attester.tdx import TdxAttester
 from blindai.cli import foreground, serve
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest, Fault

@@ -14,7 +14,7 @@ from tests.cli.conftest import Run, double, run
 from typer.testing import Result
 
 from blindai.attester import Attester
-from blindai.attester.simulated import SimulatedPlatform
+from blindai.attester.simulated_report import SimulatedPlatform
 from blindai.protocol.attestation import Evidence
 from blindai.protocol.keyset import Binding
 from blindai.testing import SimulatedEnclave
@@ -25,6 +25,7 @@ __all__ = ["double", "run"]
 
 NOT_AUTHENTIC, NOT_ACCEPTED = 5, 6
 OTHER = "aa" * 48
+ZEROS = "00" * 64
 Change = tuple[str, str, int, str]  # field, value, exit code, line of the transcript
 CHANGES: dict[str, list[Change]] = {
     "sev-snp": [
@@ -44,6 +45,15 @@ CHANGES: dict[str, list[Change]] = {
         ("now", "2026-01-01T00:00:00+00:00", NOT_AUTHENTIC, "validity"),
     ],
 }
+HONEST: list[tuple[str, dict[str, str]]] = [
+    *((tee, {}) for tee in CHANGES),
+    ("sev-snp", {"product": "Milan"}),
+    ("sev-snp", {"product": "Turin"}),
+    (
+        "sev-snp",
+        {"leaf_csp_id": "CN=a.cloud", "flags": "4", "leaf_hwid": "", "chip_id": ZEROS},
+    ),
+]
 CASES = [
     pytest.param(tee, change, id=f"{tee} {change[0]}")
     for tee, changes in CHANGES.items()
@@ -132,10 +142,12 @@ def test_models_outlive_a_server_process_under_the_tee_s_key(
     assert "double" not in other.stdout
 
 
-@pytest.mark.parametrize("tee", list(CHANGES))
-def test_an_unchanged_machine_is_accepted(run: Run, tmp_path: Path, tee: str) -> None:
+@pytest.mark.parametrize(("tee", "change"), HONEST)
+def test_an_honest_machine_is_accepted(
+    run: Run, tmp_path: Path, tee: str, change: dict[str, str]
+) -> None:
     policy = tmp_path / "policy.toml"
-    machine = MACHINES[tee]({})
+    machine = MACHINES[tee](change)
     policy.write_text(machine.policy)
 
     result = verify(run, machine.attester, policy)

@@ -18,8 +18,13 @@ from blindai.verifier.policy import (
     Policy,
 )
 from blindai.verifier.result import AttestationResult, VerifiedClaims
-from blindai.verifier.snp.claims import GuestPolicy, SnpClaims, Tcb
-from blindai.verifier.snp.policy import SnpPolicy
+from blindai.verifier.snp.claims import GuestPolicy, PlatformInfo, SnpClaims, Tcb
+from blindai.verifier.snp.policy import (
+    MinimumTcb,
+    RequiredGuestPolicy,
+    RequiredPlatform,
+    SnpPolicy,
+)
 from blindai.verifier.verification import verify
 
 __all__ = [
@@ -29,9 +34,13 @@ __all__ = [
     "EvidencePolicy",
     "GuestPolicy",
     "InsecureRoot",
+    "MinimumTcb",
     "NitroClaims",
     "NitroPolicy",
+    "PlatformInfo",
     "Policy",
+    "RequiredGuestPolicy",
+    "RequiredPlatform",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",

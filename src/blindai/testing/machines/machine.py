@@ -68,7 +68,7 @@ def changed(usual: _Fields, changes: Mapping[str, str]) -> _Fields:
     Args:
         usual: The one to change.
         changes: By field: numbers as Python writes them, bytes in hexadecimal, dates in
-            ISO 8601 with a time zone, text as it is.
+            ISO 8601 with a time zone, text as it is; no text at all for None.
 
     Raises:
         ValueError: If there is no such field, or the text is no such value.
@@ -84,6 +84,8 @@ def changed(usual: _Fields, changes: Mapping[str, str]) -> _Fields:
 
 def _value(usual: object, text: str) -> object:
     match usual:
+        case _ if not text:
+            return None
         case int():
             return int(text, 0)
         case bytes():

@@ -6,58 +6,63 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from blindai.attester import simulated
-from blindai.attester.certificate_table import ARK, ASK, VCEK
+from blindai.attester.certificate_table import ARK, ASK, VCEK, VLEK
 from blindai.attester.configfs_tsm import SEV_GUEST, ConfigfsTsm
 from blindai.attester.sev_guest import read_derived_key
 from blindai.attester.sev_snp import SevSnpAttester
-from blindai.attester.simulated import SimulatedPlatform
+from blindai.attester.simulated_report import sign, write_report
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest
 from blindai.testing.machines.machine import Machine, changed
-from blindai.verifier.roots import SIMULATED
+from blindai.testing.vendors.amd import MadeUpAmd
+from blindai.testing.vendors.pki import der, p384
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
+
+    from blindai.attester.simulated_report import SimulatedPlatform
 
 _POLICY: Final = """\
 version = 1
 
 [sev-snp]
 measurements = ["{measurement}"]
-minimum_tcb = {{ bootloader = 10, tee = 0, snp = 23, microcode = 84 }}
+products = ["{product}"]
+minimum_tcb.{product} = {{ {tcb} }}
 
 [[insecure_roots]]
 vendor = "AMD"
 sha256 = "{root}"
-product = "Genoa"
+product = "{product}"
 """
+_TCB: Final = {  # of the machines in testing.vendors.amd
+    "Milan": "bootloader = 4, tee = 0, snp = 24, microcode = 219",
+    "Genoa": "bootloader = 10, tee = 0, snp = 23, microcode = 84",
+    "Turin": "fmc = 1, bootloader = 2, tee = 0, snp = 4, microcode = 72",
+}
 _ENTRY: Final = struct.Struct("<16sII")
 
 
 def sev_snp(changes: Mapping[str, str]) -> Machine:
-    """An SEV-SNP guest on a Genoa machine.
+    """An SEV-SNP guest.
 
     Args:
-        changes: Fields of `SimulatedPlatform` that are not as usual. `signing_key`,
-            with any value, signs reports with a key that no certificate is for.
+        changes: Fields of `SimulatedPlatform` that are not as usual, and `product`, by
+            which the machine is a Milan, a Genoa, which is usual, or a Turin.
+            `signing_key`, with any value, signs reports with a key that no certificate
+            is for.
     """
-    usual = SimulatedPlatform()
-    fields = {name: text for name, text in changes.items() if name != "signing_key"}
+    fields = dict(changes)
+    forged = fields.pop("signing_key", None) is not None
+    amd = MadeUpAmd(fields.pop("product", "Genoa"))
+    usual = amd.platform()
     platform = changed(usual, fields)
-    key = ec.generate_private_key(ec.SECP384R1())
-    table = _certificate_table(simulated.endorse(platform, key.public_key()))
-    signer = (
-        ec.generate_private_key(ec.SECP384R1()) if "signing_key" in changes else key
-    )
+    table = _certificate_table(amd, platform)
 
     def quote(bound: bytes, vmpl: int) -> tuple[bytes, bytes]:
         guest = replace(platform, vmpl=vmpl)
-        return simulated.sign(simulated.write_report(guest, bound), signer), table
+        if forged:
+            return sign(write_report(guest, bound), p384()), table
+        return amd.evidence_of(guest, bound).evidence, table
 
     tree = FakeConfigfs(SEV_GUEST, quote, privlevel_floor=platform.vmpl)
     device = FakeSevGuest(
@@ -73,21 +78,21 @@ def sev_snp(changes: Mapping[str, str]) -> Machine:
         reports=ConfigfsTsm(files=FakeFiles(tree)), read_key=read_key
     )
     policy = _POLICY.format(
-        measurement=usual.measurement.hex(), root=SIMULATED.digest.hex()
+        measurement=usual.measurement.hex(),
+        product=amd.product,
+        tcb=_TCB[amd.product],
+        root=amd.root.digest.hex(),
     )
     return Machine(attester=attester, policy=policy)
 
 
-def _certificate_table(chain: bytes) -> bytes:
-    """Leaf, ASK and ARK as a host hands them out (AMD 56421, 4.1.8.1)."""
-    certificates = x509.load_pem_x509_certificates(chain)
-    named: dict[UUID, bytes] = {
-        guid: certificate.public_bytes(Encoding.DER)
-        for guid, certificate in zip((VCEK, ASK, ARK), certificates, strict=True)
-    }
-    at = _ENTRY.size * (len(named) + 1)
+def _certificate_table(amd: MadeUpAmd, platform: SimulatedPlatform) -> bytes:
+    """Leaf, ASK or ASVK, and ARK as a host hands them out (AMD 56421, 4.1.8.1)."""
+    leaf = VCEK if platform.leaf_csp_id is None else VLEK
+    contents = [der(certificate) for certificate in amd.chain(platform)]
+    at = _ENTRY.size * (len(contents) + 1)
     entries = b""
-    for guid, content in named.items():
+    for guid, content in zip((leaf, ASK, ARK), contents, strict=True):
         entries += _ENTRY.pack(guid.bytes, at, len(content))
         at += len(content)
-    return entries + bytes(_ENTRY.size) + b"".join(named.values())
+    return entries + bytes(_ENTRY.size) + b"".join(contents)
