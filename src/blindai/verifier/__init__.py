@@ -6,8 +6,12 @@ Pure: no network, files, clock or randomness. `now` and `nonce` are arguments, r
 pinned by digest, endorsements travel with the evidence. The one entry:
 
     result = verify(collection, nonce=nonce, policy=Policy.parse(text), now=now)
+
+`verify_evidence` looks at evidence alone, of any enclave: it opens no session.
 """
 
+from blindai.verifier.alone import EvidenceResult, verify_evidence
+from blindai.verifier.baseline import Baseline
 from blindai.verifier.claims import Claims
 from blindai.verifier.nitro.claims import NitroClaims
 from blindai.verifier.nitro.policy import NitroPolicy
@@ -29,9 +33,11 @@ from blindai.verifier.verification import verify
 
 __all__ = [
     "AttestationResult",
+    "Baseline",
     "Claims",
     "EnclavePolicy",
     "EvidencePolicy",
+    "EvidenceResult",
     "GuestPolicy",
     "InsecureRoot",
     "MinimumTcb",
@@ -46,4 +52,5 @@ __all__ = [
     "Tcb",
     "VerifiedClaims",
     "verify",
+    "verify_evidence",
 ]

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Final, Protocol, Self, runtime_checkable
 
 from blindai import tables
@@ -137,6 +137,8 @@ class Policy:
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
         nitro: What is accepted of a Nitro enclave; None if none is.
+        unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
+            so, and `verify` trusts no enclave for it.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -150,9 +152,10 @@ class Policy:
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
     nitro: NitroPolicy | None = None
+    unpinned: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
-        if self.insecure_accept_simulation:
+    def __post_init__(self, unpinned: bool) -> None:
+        if self.insecure_accept_simulation or unpinned:
             return
         if not self.tees:
             known = ", ".join(f"[{tee}]" for tee in self._tables())
