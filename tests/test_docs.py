@@ -24,6 +24,7 @@ from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
     InsecureRoot,
+    NitroPolicy,
     Policy,
     SnpPolicy,
     Tcb,
@@ -126,6 +127,7 @@ def documented(page: str, heading: str) -> dict[str, str]:
     [
         ("## `[evidence]`", EvidencePolicy()),
         ("## `[enclave]`", EnclavePolicy()),
+        ("## `[nitro]`", NitroPolicy()),
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
@@ -182,7 +184,14 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     assert {code(row[0]) for row in found} == KNOWN_VARIABLES
 
 
-@pytest.mark.parametrize("text", fenced("docs/policy.md", "toml"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        text
+        for page in ("policy", "tees/nitro")
+        for text in fenced(f"docs/{page}.md", "toml")
+    ],
+)
 def test_a_policy_in_the_page_is_one(text: str) -> None:
     Policy.parse(text)
 

@@ -90,14 +90,14 @@ def test_a_name_that_is_absent_says_why() -> None:
         named("a", {"a": absent})
 
 
-@pytest.mark.parametrize("tee", ["sgx", "sev-snp", "tdx"])
+@pytest.mark.parametrize("tee", ["sgx", "sev-snp", "tdx", "nitro"])
 def test_on_this_machine_there_is_none(tee: str) -> None:
     with pytest.raises(HardwareError):
         named(tee)
 
 
 def test_the_order_is_fixed() -> None:
-    assert list(PROBES)[:3] == ["sgx", "sev-snp", "tdx"]
+    assert list(PROBES)[:4] == ["sgx", "sev-snp", "tdx", "nitro"]
 
 
 class TestProbes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
 from blindai.attester.gramine import GramineAttester
+from blindai.attester.nsm import NsmAttester
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.tdx import TdxAttester
 from blindai.errors import ConfigurationError, HardwareAbsentError
@@ -81,10 +82,23 @@ def probe_tdx(reports: ConfigfsTsm | None = None) -> TdxAttester:
     return TdxAttester(reports=reports)
 
 
+def probe_nitro(attester: NsmAttester | None = None) -> NsmAttester:
+    """A Nitro enclave, by its security module.
+
+    Raises:
+        HardwareAbsentError: If this is none.
+        HardwareError: If the module's device cannot be opened.
+    """
+    attester = attester or NsmAttester()
+    attester.require_module()
+    return attester
+
+
 PROBES: Final[Mapping[str, Probe]] = {
     "sgx": probe_sgx,
     "sev-snp": probe_sev_snp,
     "tdx": probe_tdx,
+    "nitro": probe_nitro,
 }
 ONLY_NAMED: Final = frozenset({"tpm"})
 

@@ -9,6 +9,8 @@ pinned by digest, endorsements travel with the evidence. The one entry:
 """
 
 from blindai.verifier.claims import Claims
+from blindai.verifier.nitro.claims import NitroClaims
+from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.policy import (
     EnclavePolicy,
     EvidencePolicy,
@@ -27,6 +29,8 @@ __all__ = [
     "EvidencePolicy",
     "GuestPolicy",
     "InsecureRoot",
+    "NitroClaims",
+    "NitroPolicy",
     "Policy",
     "SnpClaims",
     "SnpPolicy",

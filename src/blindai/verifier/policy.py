@@ -24,6 +24,11 @@
     allow_migration = false
     insecure_allow_debug = false
 
+    [nitro]                         # its presence accepts AWS Nitro Enclaves
+    pcr0 = ["<96 hex>"]             # enclave images
+    pcr8 = ["<96 hex>"]             # certificates that may sign an image
+    max_document_age_s = 3600       # docs/tees/nitro.md has the other keys
+
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
     sha256 = "<64 hex>"
@@ -43,6 +48,9 @@ from typing import Annotated, Final, Protocol, Self, runtime_checkable
 from blindai import tables
 from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
+from blindai.verifier.nitro.policy import (
+    NitroPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -133,6 +141,7 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        nitro: What is accepted of a Nitro enclave; None if none is.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -145,6 +154,7 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    nitro: NitroPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.insecure_accept_simulation:

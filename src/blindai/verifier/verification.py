@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
+    NITRO_DOCUMENT_TYPE,
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
     Attestation,
@@ -17,7 +18,7 @@ from blindai.protocol.attestation import (
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import roots, snp
+from blindai.verifier import nitro, roots, snp
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
@@ -48,6 +49,7 @@ TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        NITRO_DOCUMENT_TYPE: Tee(nitro.verify, nitro.appraise),
     }
 )
 
@@ -136,8 +138,8 @@ def _verify_binding(
     """Step 3: from what the hardware signed to the keys.
 
     Raises:
-        VerificationError: If the evidence binds another statement, or that another
-            keyset.
+        VerificationError: If the evidence binds another statement or another nonce, or
+            the statement another keyset.
     """
     report_data = verified.claims.report_data
     binding = keyset.bind(bound.statement)
@@ -150,11 +152,28 @@ def _verify_binding(
         actual=report_data.hex(),
         source=KEYSET_SOURCE,
     )
+    if verified.claims.nonce is not None:
+        _verify_nonce(procedure, verified.claims.nonce, bound.statement.nonce)
     digest = keyset.digest(attestation.keyset)
     procedure.require(
         "keyset digest",
         holds=hmac.compare_digest(bound.statement.keyset_digest, digest),
         expected=f"the keyset's, {digest.hex()}",
         actual=bound.statement.keyset_digest.hex(),
+        source=KEYSET_SOURCE,
+    )
+
+
+def _verify_nonce(procedure: Procedure, nonce: bytes, expected: bytes | None) -> None:
+    """Where evidence has a field of its own for the nonce, it is the statement's.
+
+    Raises:
+        VerificationError: If it is another.
+    """
+    procedure.require(
+        "nonce of the evidence",
+        holds=hmac.compare_digest(nonce, expected or b""),
+        expected="the statement's" if expected else "none",
+        actual=nonce.hex(),
         source=KEYSET_SOURCE,
     )
