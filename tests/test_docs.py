@@ -23,9 +23,11 @@ from blindai.server.settings import ApiKey, Settings
 from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
+    GpuPolicy,
     InsecureRoot,
     NitroPolicy,
     Policy,
+    ReferenceValues,
     SnpPolicy,
     Tcb,
 )
@@ -151,6 +153,15 @@ def test_every_key_of_sev_snp_stands_in_its_page_with_its_default() -> None:
     assert documented("docs/policy.md", "## `[sev-snp]`") == expected
 
 
+def test_every_key_of_nvidia_gpu_stands_in_its_page_with_its_default() -> None:
+    values = ReferenceValues(version="1.2", measurements=("0:" + "0" * 96,))
+    expected = {key: written(value) for key, value in tables.items(GpuPolicy())}
+    expected |= {key: written(value) for key, value in tables.items(values)}
+    expected |= {"version": "required", "measurements": "required"}
+
+    assert documented("docs/policy.md", "## `[nvidia-gpu]`") == expected
+
+
 def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected = {key: written(value) for key, value in tables.items(SIMULATION)}
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
@@ -188,7 +199,7 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     "text",
     [
         text
-        for page in ("policy", "tees/nitro")
+        for page in ("policy", "tees/nitro", "tees/nvidia-gpu")
         for text in fenced(f"docs/{page}.md", "toml")
     ],
 )

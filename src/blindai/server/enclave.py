@@ -24,7 +24,7 @@ from blindai.protocol.kem import Kem, generate
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,7 @@ class Enclave:
         *,
         lifetimes: Lifetimes | None = None,
         quotes_per_second: int = 20,
+        devices: DeviceAttester | None = None,
     ) -> None:
         """Make the first keyset.
 
@@ -116,8 +117,10 @@ class Enclave:
             clock: The enclave's clock, aware, in UTC.
             lifetimes: How long keys serve.
             quotes_per_second: How often evidence for a nonce is made.
+            devices: Asks GPUs for theirs; None where there are none.
         """
         self._attester = attester
+        self._devices = devices
         self._measured = measured
         self._clock = clock
         self._lifetimes = lifetimes or Lifetimes()
@@ -180,8 +183,15 @@ class Enclave:
                 keyset=generation.encoded,
                 statement=statement.encode(),
                 evidence=evidence,
+                gpu=await self._attest_devices(statement),
             )
         )
+
+    async def _attest_devices(self, statement: keyset.Statement) -> bytes:
+        if self._devices is None:
+            return b""
+        nonce = keyset.gpu_nonce(statement)
+        return await asyncio.to_thread(self._devices.attest, nonce)
 
     def _refresh(self) -> None:
         now = self._clock()

@@ -33,7 +33,7 @@ from blindai.server.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.server.asgi import App
 
 BUILD: Final = f"blindai {__version__}"
@@ -140,6 +140,7 @@ def build_app(
     *,
     data_dir: Path | None = None,
     tls_spki: bytes | None = None,
+    devices: DeviceAttester | None = None,
 ) -> Gateway:
     """The whole server as one ASGI application.
 
@@ -148,6 +149,7 @@ def build_app(
         attester: Asks the hardware for evidence and for the sealing key.
         data_dir: Where sealed models are kept; nowhere if None.
         tls_spki: SHA-256 of the outer TLS key, 32 bytes, if there is one.
+        devices: Asks GPUs for evidence; None where there are none.
     """
     key = attester.sealing_key() if data_dir is not None else None
     measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
@@ -157,6 +159,7 @@ def build_app(
         now,
         lifetimes=settings.lifetimes,
         quotes_per_second=settings.gateway.quotes_per_second,
+        devices=devices,
     )
     app = create_app(build_service(settings, data_dir, key), settings, now)
     return Gateway(app, enclave, settings.gateway_limits)

@@ -11,6 +11,8 @@ pinned by digest, endorsements travel with the evidence. The one entry:
 from blindai.verifier.claims import Claims
 from blindai.verifier.nitro.claims import NitroClaims
 from blindai.verifier.nitro.policy import NitroPolicy
+from blindai.verifier.nvidia.claims import GpuClaims
+from blindai.verifier.nvidia.policy import GpuPolicy, ReferenceValues
 from blindai.verifier.policy import (
     EnclavePolicy,
     EvidencePolicy,
@@ -27,11 +29,14 @@ __all__ = [
     "Claims",
     "EnclavePolicy",
     "EvidencePolicy",
+    "GpuClaims",
+    "GpuPolicy",
     "GuestPolicy",
     "InsecureRoot",
     "NitroClaims",
     "NitroPolicy",
     "Policy",
+    "ReferenceValues",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",
