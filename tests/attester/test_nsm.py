@@ -15,8 +15,8 @@ from blindai.errors import HardwareAbsentError, HardwareBusyError, HardwareError
 from blindai.protocol.attestation import NITRO_DOCUMENT_TYPE
 from blindai.protocol.keyset import Binding
 from blindai.testing import NOW
+from blindai.testing.devices.nsm import Nsm
 from blindai.testing.vendors.aws import Aws
-from blindai.testing.vendors.nsm import Nsm
 from blindai.verifier.nitro.document import parse_document
 
 BINDING = Binding(bytes(range(32)), bytes(range(32, 64)))

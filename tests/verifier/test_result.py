@@ -37,6 +37,7 @@ def made(**token: object) -> AttestationResult:
         verified_at=RESULT.verified_at,
         policy=RESULT.policy,
         simulated=False,
+        gpus=RESULT.gpus,
         **token,
     )
 
