@@ -1,0 +1,1 @@
+"""Made-up vendors: what hardware, firmware and their makers would issue, on demand."""
