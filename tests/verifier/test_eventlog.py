@@ -216,7 +216,7 @@ def header_of(algorithms: bytes, count: int) -> bytes:
         pytest.param(
             write_log([Measurement(register=1)] * 4097), "4096 events", id="events"
         ),
-        pytest.param(bytes(512 * 1024 + 1), "at most 524288 bytes", id="bytes"),
+        pytest.param(bytes(256 * 1024 + 1), "at most 262144 bytes", id="bytes"),
     ],
 )
 def test_other_logs_are_refused(data: bytes, message: str) -> None:

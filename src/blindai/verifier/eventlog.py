@@ -32,20 +32,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
+from blindai.protocol.tpm import HASH_BYTES, HASHES, PCR_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MAX_LOG_BYTES: Final = 512 * 1024
+MAX_LOG_BYTES: Final = 256 * 1024
 MAX_EVENTS: Final = 4096
 MAX_ALGORITHMS: Final = 8
-LAST_REGISTER: Final = 23
 
-# TPM_ALG_ID (TCG Algorithm Registry 1.34, table 3), and digest sizes.
-ALGORITHMS: Final = MappingProxyType(
-    {0x0004: "sha1", 0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
-)
-_SIZES: Final = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _MAX_DIGEST_BYTES: Final = 64
 
 _SPEC_ID: Final = b"Spec ID Event03\x00"
@@ -165,9 +160,9 @@ class EventLog:
             EvidenceError: If the log has no digests of that algorithm.
             ValueError: If there is no such algorithm.
         """
-        size = _SIZES.get(algorithm)
+        size = HASH_BYTES.get(algorithm)
         if size is None:
-            raise ValueError(f"algorithm: expected {', '.join(_SIZES)}")
+            raise ValueError(f"algorithm: expected {', '.join(HASH_BYTES)}")
         if algorithm not in self.algorithms:
             raise EvidenceError(f"event log: expected {algorithm} digests, got none")
         registers = dict(self._start(size))
@@ -234,8 +229,8 @@ def _header(reader: _Reader) -> dict[int, int]:
 
 
 def _fits(algorithm: int, size: int) -> bool:
-    if algorithm in ALGORITHMS:
-        return size == _SIZES[ALGORITHMS[algorithm]]
+    if algorithm in HASHES:
+        return size == HASH_BYTES[HASHES[algorithm]]
     return 1 <= size <= _MAX_DIGEST_BYTES
 
 
@@ -250,9 +245,9 @@ def _event(reader: _Reader, sizes: Mapping[int, int]) -> Event:
             raise EvidenceError("event: expected one digest of each algorithm")
         digests[_name(algorithm)] = reader.take(sizes[algorithm])
     data = reader.take(reader.number(4))
-    if kind != EventType.NO_ACTION and register > LAST_REGISTER:
+    if kind != EventType.NO_ACTION and register >= PCR_COUNT:
         raise EvidenceError(
-            f"event: expected a register up to {LAST_REGISTER}, got {register}"
+            f"event: expected a register up to {PCR_COUNT - 1}, got {register}"
         )
     return Event(
         register=register, type=kind, digests=MappingProxyType(digests), data=data
@@ -278,7 +273,7 @@ def _require_one_start(events: list[Event]) -> None:
 
 
 def _name(algorithm: int) -> str:
-    return ALGORITHMS.get(algorithm, f"algorithm {algorithm:04x}")
+    return HASHES.get(algorithm, f"algorithm {algorithm:04x}")
 
 
 class _Reader:

@@ -12,12 +12,11 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from blindai.verifier.eventlog import ALGORITHMS, EventType
+from blindai.protocol.tpm import HASH_NUMBERS
+from blindai.verifier.eventlog import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-_NUMBERS = {name: number for number, name in ALGORITHMS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ def write_header(algorithms: Sequence[str], register: int = 0) -> bytes:
     body = b"Spec ID Event03\x00" + struct.pack("<IBBBB", 0, 0, 2, 0, 2)
     body += struct.pack("<I", len(algorithms))
     for name in algorithms:
-        body += struct.pack("<HH", _NUMBERS[name], hashlib.new(name).digest_size)
+        body += struct.pack("<HH", HASH_NUMBERS[name], hashlib.new(name).digest_size)
     body += b"\x00"
     return struct.pack("<II20xI", register, EventType.NO_ACTION, len(body)) + body
 
@@ -64,7 +63,7 @@ def write_event(measurement: Measurement, algorithms: Sequence[str]) -> bytes:
     """One event, with a digest of each algorithm."""
     event = struct.pack("<III", measurement.register, measurement.type, len(algorithms))
     for name in algorithms:
-        event += struct.pack("<H", _NUMBERS[name]) + measurement.digest(name)
+        event += struct.pack("<H", HASH_NUMBERS[name]) + measurement.digest(name)
     return event + struct.pack("<I", len(measurement.data)) + measurement.data
 
 
