@@ -142,6 +142,45 @@ def test_data_counts_only_where_its_digest_is_recomputed(
     assert event.measured("sha256") is expected
 
 
+SEPARATOR = Measurement(register=4, type=EventType.SEPARATOR, data=bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("measurements", "expected"),
+    [
+        pytest.param([KERNEL, SEPARATOR, MODULES], [b"kernel"], id="before it"),
+        pytest.param([KERNEL, MODULES], [], id="no separator"),
+        pytest.param(
+            [FIRMWARE, KERNEL, startup_locality(3), SEPARATOR],
+            [b"kernel"],
+            id="its own",
+        ),
+        pytest.param(
+            [
+                Measurement(register=4, type=EventType.IPL, data=b"\xff" * 4),
+                KERNEL,
+                SEPARATOR,
+            ],
+            [],
+            id="a separator by another name",
+        ),
+    ],
+)
+def test_only_what_comes_before_the_separator_is_from_firmware(
+    measurements: list[Measurement], expected: list[bytes]
+) -> None:
+    log = EventLog(("sha256",), eventlog.parse(write_log(ordered(measurements))).events)
+
+    events = log.from_firmware(4, "sha256")
+
+    assert [event.data for event in events] == expected
+
+
+def ordered(measurements: list[Measurement]) -> list[Measurement]:
+    """The start-up locality before all else of its register."""
+    return sorted(measurements, key=lambda each: each.type != EventType.NO_ACTION)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [(EventType.IPL, "EV_IPL"), (0xB0000001, "0xb0000001")]
 )
@@ -177,7 +216,7 @@ def header_of(algorithms: bytes, count: int) -> bytes:
         pytest.param(header_of(b"\x12\x00\x41\x00", 1), "with its size", id="huge"),
         pytest.param(header_with(68, b"\x05"), "expected 5 bytes", id="vendor"),
         pytest.param(
-            header_with(28, b"\x26") + b"\x00", "header to end", id="long header"
+            header_with(28, b"\x26") + b"\x00", "expected its end", id="long header"
         ),
         pytest.param(LOG[:-1], "expected 7 bytes, got 6", id="cut"),
         pytest.param(LOG + b"\x01", "expected 4 bytes, got 1", id="trailing"),

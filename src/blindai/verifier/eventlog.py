@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
 from blindai.protocol.tpm import HASH_BYTES, HASHES, PCR_COUNT
+from blindai.verifier.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ _MAX_DIGEST_BYTES: Final = 64
 
 _SPEC_ID: Final = b"Spec ID Event03\x00"
 _SPEC_ID_EVENT: Final = 28
+_SEPARATORS: Final = (bytes(4), b"\xff" * 4)
 _STARTUP_LOCALITY: Final = b"StartupLocality\x00"
 _LOCALITIES: Final = (b"\x00", b"\x03", b"\x04")
 
@@ -81,6 +83,7 @@ _DIGEST_OF_DATA: Final = frozenset(
         EventType.SEPARATOR,
         EventType.ACTION,
         EventType.S_CRTM_VERSION,
+        EventType.NONHOST_INFO,
         EventType.EFI_VARIABLE_DRIVER_CONFIG,
         EventType.EFI_GPT_EVENT,
         EventType.EFI_ACTION,
@@ -172,6 +175,27 @@ class EventLog:
             registers[event.register] = hashlib.new(algorithm, extended).digest()
         return registers
 
+    def from_firmware(self, register: int, algorithm: str) -> tuple[Event, ...]:
+        """What firmware measured into a register, if the log replays to its value.
+
+        Whatever runs later can extend the register too, with the digest of any data it
+        likes, and call it any type in the log. Only firmware comes before the
+        separator, which is known by its digest (PFP 2.3.4; 10.4.1, EV_SEPARATOR).
+
+        Args:
+            register: Which one.
+            algorithm: Of the bank that was replayed, one that the log has.
+
+        Returns:
+            The events before the separator; none if there is no separator.
+        """
+        separators = {hashlib.new(algorithm, each).digest() for each in _SEPARATORS}
+        events = [e for e in self.events if e.register == register and e.extends]
+        for place, event in enumerate(events):
+            if event.digests[algorithm] in separators:
+                return tuple(events[:place])
+        return ()
+
     def _start(self, size: int) -> Iterator[tuple[int, bytes]]:
         """PCR 0 as the locality leaves it that started the TPM (PFP 10.4.5.3)."""
         for event in self.events:
@@ -192,10 +216,11 @@ def parse(data: bytes) -> EventLog:
         raise EvidenceError(
             f"event log: expected at most {MAX_LOG_BYTES} bytes, got {len(data)}"
         )
-    reader = _Reader(data)
+    reader = Reader(data, "event log", "little")
     sizes = _header(reader)
+    padding = min(len(data.rstrip(b"\xff")), len(data.rstrip(b"\x00")))
     events: list[Event] = []
-    while not reader.is_padding():
+    while reader.offset < padding:
         if len(events) == MAX_EVENTS:
             raise EvidenceError(f"event log: expected at most {MAX_EVENTS} events")
         events.append(_event(reader, sizes))
@@ -203,7 +228,7 @@ def parse(data: bytes) -> EventLog:
     return EventLog(tuple(map(_name, sizes)), tuple(events))
 
 
-def _header(reader: _Reader) -> dict[int, int]:
+def _header(reader: Reader) -> dict[int, int]:
     """The digest size of each algorithm the log has.
 
     Raises:
@@ -211,7 +236,8 @@ def _header(reader: _Reader) -> dict[int, int]:
     """
     reader.number(4)  # the TPM's PCR 0; CCEL has 1 here
     kind, digest = reader.number(4), reader.take(20)
-    specification = _Reader(reader.take(reader.number(4)))
+    body = reader.sized(4, MAX_LOG_BYTES)
+    specification = Reader(body, "event log header", "little")
     signed_as = specification.take(16)
     if kind != EventType.NO_ACTION or any(digest) or signed_as != _SPEC_ID:
         raise EvidenceError("event log: expected the header of a crypto-agile log")
@@ -220,7 +246,7 @@ def _header(reader: _Reader) -> dict[int, int]:
     if not 1 <= count <= MAX_ALGORITHMS:
         raise EvidenceError(f"event log: expected 1 to {MAX_ALGORITHMS} algorithms")
     pairs = [(specification.number(2), specification.number(2)) for _ in range(count)]
-    specification.take(specification.number(1))
+    specification.sized(1, 0xFF)
     specification.end()
     sizes = dict(pairs)
     if len(sizes) != count or not all(map(_fits, *zip(*pairs, strict=True))):
@@ -234,7 +260,7 @@ def _fits(algorithm: int, size: int) -> bool:
     return 1 <= size <= _MAX_DIGEST_BYTES
 
 
-def _event(reader: _Reader, sizes: Mapping[int, int]) -> Event:
+def _event(reader: Reader, sizes: Mapping[int, int]) -> Event:
     register, kind, count = reader.number(4), reader.number(4), reader.number(4)
     if count != len(sizes):
         raise EvidenceError(f"event: expected {len(sizes)} digests, got {count}")
@@ -244,7 +270,7 @@ def _event(reader: _Reader, sizes: Mapping[int, int]) -> Event:
         if algorithm not in sizes or _name(algorithm) in digests:
             raise EvidenceError("event: expected one digest of each algorithm")
         digests[_name(algorithm)] = reader.take(sizes[algorithm])
-    data = reader.take(reader.number(4))
+    data = reader.sized(4, MAX_LOG_BYTES)
     if kind != EventType.NO_ACTION and register >= PCR_COUNT:
         raise EvidenceError(
             f"event: expected a register up to {PCR_COUNT - 1}, got {register}"
@@ -274,43 +300,3 @@ def _require_one_start(events: list[Event]) -> None:
 
 def _name(algorithm: int) -> str:
     return HASHES.get(algorithm, f"algorithm {algorithm:04x}")
-
-
-class _Reader:
-    """Reads forward, and never past the end."""
-
-    __slots__ = ("_data", "_offset", "_padding")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._offset = 0
-        self._padding = min(len(data.rstrip(b"\xff")), len(data.rstrip(b"\x00")))
-
-    def take(self, size: int) -> bytes:
-        """The next `size` bytes.
-
-        Raises:
-            EvidenceError: If fewer are left.
-        """
-        taken = self._data[self._offset : self._offset + size]
-        if len(taken) != size:
-            raise EvidenceError(f"event log: expected {size} bytes, got {len(taken)}")
-        self._offset += size
-        return taken
-
-    def number(self, size: int) -> int:
-        """The next little-endian number."""
-        return int.from_bytes(self.take(size), "little")
-
-    def is_padding(self) -> bool:
-        """Whether what is left means nothing."""
-        return self._offset >= self._padding
-
-    def end(self) -> None:
-        """Insist that nothing is left.
-
-        Raises:
-            EvidenceError: If something is.
-        """
-        if self._offset != len(self._data):
-            raise EvidenceError("event log: expected the header to end, got more bytes")

@@ -1,1 +1,5 @@
-"""Made-up vendors: what hardware, firmware and their makers would issue, on demand."""
+"""Made-up vendors: a small PKI each, that issues evidence with any field set.
+
+What they make is well formed and well signed, under roots that nobody pins: a release
+policy refuses it, and only a policy that names the root in `insecure_roots` does not.
+"""
