@@ -20,7 +20,14 @@ from blindai.protocol import problems
 from blindai.server.routes import Routes
 from blindai.server.serve import KNOWN_VARIABLES, now
 from blindai.server.settings import ApiKey, Settings
-from blindai.verifier import EnclavePolicy, EvidencePolicy, Policy, SnpPolicy, Tcb
+from blindai.verifier import (
+    EnclavePolicy,
+    EvidencePolicy,
+    InsecureRoot,
+    Policy,
+    SnpPolicy,
+    Tcb,
+)
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
@@ -147,6 +154,13 @@ def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
 
     assert documented("docs/policy.md", "## Top level") == expected
+
+
+def test_every_key_of_an_insecure_root_stands_in_its_page() -> None:
+    expected = {"vendor": "required", "sha256": "required", "product": '`""`'}
+
+    assert set(expected) == {field.name for field in dataclasses.fields(InsecureRoot)}
+    assert documented("docs/policy.md", "## `[[insecure_roots]]`") == expected
 
 
 def test_every_key_of_an_api_key_stands_in_its_page() -> None:

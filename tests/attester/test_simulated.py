@@ -20,7 +20,9 @@ from blindai.protocol.attestation import (
     PEM_CHAIN_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
 )
+from blindai.protocol.keyset import Binding
 
+BINDING = Binding(bytes(range(32)), None)
 FOLDER = Path(__file__).parents[2] / "src/blindai/attester/insecure_simulation"
 
 
@@ -30,25 +32,19 @@ def test_it_is_an_attester() -> None:
     assert attester.tee == SIMULATED_SEV_SNP_REPORT_TYPE
 
 
-def test_evidence_binds_report_data() -> None:
-    evidence = SimulatedAttester().attest(bytes(range(64)))
+def test_evidence_binds_what_it_is_given() -> None:
+    evidence = SimulatedAttester().attest(BINDING)
 
     assert evidence.media_type == SIMULATED_SEV_SNP_REPORT_TYPE
     assert len(evidence.evidence) == 1184
-    assert evidence.evidence[0x50:0x90] == bytes(range(64))
-
-
-@pytest.mark.parametrize("size", [0, 63, 65])
-def test_report_data_is_64_bytes(size: int) -> None:
-    with pytest.raises(ValueError, match=f"expected 64 bytes, got {size}"):
-        SimulatedAttester().attest(bytes(size))
+    assert evidence.evidence[0x50:0x90] == BINDING.report_data
 
 
 def test_endorsements_are_leaf_ask_and_ark_and_each_says_what_it_is() -> None:
-    ((media_type, chain),) = SimulatedAttester().attest(bytes(64)).endorsements
+    (endorsement,) = SimulatedAttester().attest(BINDING).endorsements
 
-    leaf, ask, ark = x509.load_pem_x509_certificates(chain)
-    assert media_type == PEM_CHAIN_TYPE
+    leaf, ask, ark = x509.load_pem_x509_certificates(endorsement.content)
+    assert endorsement.media_type == PEM_CHAIN_TYPE
     assert leaf.issuer == ask.subject
     assert ask.issuer == ark.subject == ark.issuer
     for certificate in (leaf, ask, ark):
@@ -58,10 +54,10 @@ def test_endorsements_are_leaf_ask_and_ark_and_each_says_what_it_is() -> None:
 def test_one_start_has_one_leaf() -> None:
     attester = SimulatedAttester()
 
-    first, second = attester.attest(bytes(64)), attester.attest(bytes(64))
+    first, second = attester.attest(BINDING), attester.attest(BINDING)
 
     assert first.endorsements == second.endorsements
-    assert first.endorsements != SimulatedAttester().attest(bytes(64)).endorsements
+    assert first.endorsements != SimulatedAttester().attest(BINDING).endorsements
 
 
 @pytest.mark.parametrize("name", ["ark", "ask"])
@@ -75,8 +71,8 @@ def test_private_keys_shout_that_they_are_public(name: str) -> None:
 
 
 def test_the_keys_belong_to_the_certificates() -> None:
-    ((_, chain),) = SimulatedAttester().attest(bytes(64)).endorsements
-    _, ask, ark = x509.load_pem_x509_certificates(chain)
+    (endorsement,) = SimulatedAttester().attest(BINDING).endorsements
+    _, ask, ark = x509.load_pem_x509_certificates(endorsement.content)
 
     assert insecure_ask_key().public_key() == ask.public_key()
     assert insecure_ark_key().public_key() == ark.public_key()
@@ -88,7 +84,7 @@ def test_the_measurement_is_that_of_the_installed_package() -> None:
 
 
 def test_evidence_does_not_show_what_it_holds() -> None:
-    evidence = SimulatedAttester().attest(bytes(64))
+    evidence = SimulatedAttester().attest(BINDING)
 
     assert repr(evidence) == f"Evidence(media_type='{SIMULATED_SEV_SNP_REPORT_TYPE}')"
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from blindai.attester import Evidence
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
 from blindai.client.connection import Connection
 from blindai.errors import UncheckedError
+from blindai.protocol.attestation import Evidence
+from blindai.protocol.keyset import Binding
 from blindai.server.asgi import Receive, Scope, Send
 from blindai.testing import SimulatedEnclave
 from blindai.transcript import Check, Status, Transcript
@@ -42,11 +44,11 @@ builds = ["another"]
 class ForgedAttester(SimulatedAttester):
     """Signs one thing and shows another."""
 
-    def attest(self, report_data: bytes) -> Evidence:
-        genuine = super().attest(report_data)
+    def attest(self, binding: Binding) -> Evidence:
+        genuine = super().attest(binding)
         changed = bytearray(genuine.evidence)
         changed[0x90] ^= 1  # the measurement's first byte
-        return Evidence(genuine.media_type, bytes(changed), genuine.endorsements)
+        return replace(genuine, evidence=bytes(changed))
 
 
 async def nonsense(scope: Scope, receive: Receive, send: Send) -> None:

@@ -194,7 +194,7 @@ async def test_a_request_that_is_cancelled_leaves_the_connection_usable(
 async def test_evidence_over_the_limit_is_refused_unread() -> None:
     class Large(httpx.AsyncBaseTransport):
         async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, content=bytes(1 << 20))
+            return httpx.Response(200, content=bytes((1 << 20) + 1))
 
     connection = AsyncConnection("http://e", simulation=True, wire=Large())
     with pytest.raises(Exception, match="evidence: expected at most"):

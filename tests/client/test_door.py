@@ -29,6 +29,7 @@ from blindai.errors import (
 from blindai.protocol.attestation import (
     MAX_ATTESTATION_BYTES,
     Attestation,
+    Evidence,
     encode_attestation,
     parse_attestation,
 )
@@ -47,14 +48,9 @@ EVIDENCE, SEALED = ("GET", ATTESTATION_PATH), ("POST", GATEWAY_PATH)
 RELEASE = Policy(sev_snp=SnpPolicy(measurements=(b"\x01" * 48,)))
 
 
-def encode(parts: Attestation) -> bytes:
-    return encode_attestation(
-        parts.keyset,
-        parts.statement,
-        parts.evidence_type,
-        parts.evidence,
-        [("application/pem-certificate-chain", parts.endorsements)],
-    )
+def another_report(evidence: Evidence) -> Evidence:
+    """Another report under the same signature."""
+    return replace(evidence, evidence=bytes(0x2A0) + evidence.evidence[0x2A0:])
 
 
 def fetch(answer: Answer, nonce: bytes = bytes(32)) -> Attestation:
@@ -101,10 +97,10 @@ def test_every_challenge_is_another(wire: Wire) -> None:
             lambda _: bytes(MAX_ATTESTATION_BYTES + 1), EvidenceError, id="too large"
         ),
         pytest.param(
-            lambda body: encode(
+            lambda body: encode_attestation(
                 replace(
                     parse_attestation(body),
-                    evidence=bytes(0x2A0) + parse_attestation(body).evidence[0x2A0:],
+                    evidence=another_report(parse_attestation(body).evidence),
                 )
             ),
             AttestationError,
@@ -141,7 +137,7 @@ def test_evidence_without_end_is_not_read_to_its_end(wire: Wire) -> None:
 
 
 def test_evidence_from_an_earlier_session_is_refused(wire: Wire) -> None:
-    old = encode(fetch(wire.answer))
+    old = encode_attestation(fetch(wire.answer))
     wire.rewrite("GET", lambda _: old)
     with pytest.raises(AppraisalError, match="nonce: expected the one that was sent"):
         wire.connect().models()
@@ -154,7 +150,9 @@ def test_keys_of_a_man_in_the_middle_are_refused(
     theirs = fetch(to(other_enclave)).keyset
     wire.rewrite(
         "GET",
-        lambda body: encode(replace(parse_attestation(body), keyset=theirs)),
+        lambda body: encode_attestation(
+            replace(parse_attestation(body), keyset=theirs)
+        ),
     )
     with pytest.raises(VerificationError, match="keyset digest"):
         wire.connect().models()
@@ -170,7 +168,7 @@ def test_keys_and_statement_of_a_man_in_the_middle_are_refused(
         theirs = parse_attestation(to(other_enclave)(request).content)
         ours = parse_attestation(honest(request).content)
         mixed = replace(ours, keyset=theirs.keyset, statement=theirs.statement)
-        return httpx.Response(200, content=encode(mixed))
+        return httpx.Response(200, content=encode_attestation(mixed))
 
     wire.change("GET", swap)
     with pytest.raises(VerificationError, match="report data"):

@@ -10,64 +10,70 @@ from blindai.errors import EvidenceError
 from blindai.protocol import cbor, cmw
 from blindai.protocol.attestation import (
     COLLECTION_TYPE,
+    CRL_TYPE,
+    EVENT_LOG_TYPE,
     KEYSET_TYPE,
     MAX_ATTESTATION_BYTES,
-    MAX_ENDORSEMENTS_BYTES,
+    MAX_ENDORSEMENT_BYTES,
+    MAX_ENDORSEMENTS,
+    MAX_EVENT_LOG_BYTES,
     MAX_EVIDENCE_BYTES,
+    MAX_GPU_BYTES,
     MAX_KEYSET_BYTES,
     MAX_STATEMENT_BYTES,
+    NVIDIA_GPU_TYPE,
     PEM_CHAIN_TYPE,
     SEV_SNP_REPORT_TYPE,
     STATEMENT_TYPE,
+    Attestation,
+    Endorsement,
+    Evidence,
     encode_attestation,
     parse_attestation,
 )
 
-CHAIN = ((PEM_CHAIN_TYPE, b"chain"),)
+WHOLE = Attestation(
+    keyset=b"keyset",
+    statement=b"statement",
+    evidence=Evidence(
+        media_type=SEV_SNP_REPORT_TYPE,
+        evidence=b"evidence",
+        endorsements=(
+            Endorsement(PEM_CHAIN_TYPE, b"chain"),
+            Endorsement(CRL_TYPE, b"list"),
+        ),
+        event_log=b"log",
+    ),
+    gpu=b"gpu",
+)
+LEAST = Attestation(
+    keyset=b"keyset",
+    statement=b"statement",
+    evidence=Evidence(media_type=SEV_SNP_REPORT_TYPE, evidence=b"evidence"),
+)
 GOOD: dict[str, object] = {
     "__cmwc_t": COLLECTION_TYPE,
     "keyset": [KEYSET_TYPE, b"keyset"],
     "statement": [STATEMENT_TYPE, b"statement"],
     "evidence": [SEV_SNP_REPORT_TYPE, b"evidence", 4],
-    "endorsements": [PEM_CHAIN_TYPE, b"chain", 2],
+    "event_log": [EVENT_LOG_TYPE, b"log", 4],
+    "gpu": [NVIDIA_GPU_TYPE, b"gpu", 4],
+    "endorsements": {0: [PEM_CHAIN_TYPE, b"chain", 2], 1: [CRL_TYPE, b"list", 2]},
 }
 
 
-def test_what_is_encoded_is_parsed_again() -> None:
-    data = encode_attestation(
-        b"keyset", b"statement", SEV_SNP_REPORT_TYPE, b"evidence", CHAIN
-    )
-
-    parsed = parse_attestation(data)
-
-    assert parsed.keyset == b"keyset"
-    assert parsed.statement == b"statement"
-    assert parsed.evidence_type == SEV_SNP_REPORT_TYPE
-    assert parsed.evidence == b"evidence"
-    assert parsed.endorsements == b"chain"
+@pytest.mark.parametrize("parts", [WHOLE, LEAST], ids=["whole", "least"])
+def test_what_is_encoded_is_parsed_again(parts: Attestation) -> None:
+    assert parse_attestation(encode_attestation(parts)) == parts
 
 
 def test_the_layout_is_the_documented_one() -> None:
-    data = encode_attestation(
-        b"keyset", b"statement", SEV_SNP_REPORT_TYPE, b"evidence", CHAIN
-    )
-
-    assert data == cbor.encode(GOOD)
+    assert encode_attestation(WHOLE) == cbor.encode(GOOD)
 
 
-@pytest.mark.parametrize(
-    "endorsements",
-    [
-        pytest.param((), id="none"),
-        pytest.param(CHAIN * 2, id="two"),
-        pytest.param((("application/json", b"{}"),), id="another type"),
-    ],
-)
-def test_only_one_certificate_chain_is_encoded(
-    endorsements: tuple[tuple[str, bytes], ...],
-) -> None:
-    with pytest.raises(ValueError, match="expected exactly one"):
-        encode_attestation(b"", b"", SEV_SNP_REPORT_TYPE, b"", endorsements)
+def test_its_parts_are_not_shown() -> None:
+    assert b"keyset" not in repr(WHOLE).encode()
+    assert "chain" not in repr(WHOLE.evidence.endorsements).replace(PEM_CHAIN_TYPE, "")
 
 
 @pytest.mark.parametrize(
@@ -80,13 +86,35 @@ def test_only_one_certificate_chain_is_encoded(
         pytest.param({"evidence": ["a/b", b"", 2]}, "indicator 4", id="evidence kind"),
         pytest.param({"evidence": ["a/b", b""]}, "indicator 4", id="evidence no kind"),
         pytest.param({"evidence": [60, b"", 4]}, "a media type", id="content format"),
+        pytest.param({"event_log": ["a/b", b"", 4]}, "'event_log'", id="log type"),
+        pytest.param({"event_log": [EVENT_LOG_TYPE, b""]}, "indicator 4", id="log"),
+        pytest.param({"gpu": ["a/b", b"", 4]}, "'gpu'", id="gpu type"),
+        pytest.param({"gpu": [NVIDIA_GPU_TYPE, b"", 2]}, "indicator 4", id="gpu kind"),
         pytest.param(
-            {"endorsements": [PEM_CHAIN_TYPE, b"", 4]},
-            "indicator 2",
-            id="endorsements kind",
+            {"endorsements": [PEM_CHAIN_TYPE, b"", 2]}, "a collection", id="a record"
         ),
         pytest.param(
-            {"endorsements": ["a/b", b"", 2]}, PEM_CHAIN_TYPE, id="endorsements type"
+            {"endorsements": {0: [PEM_CHAIN_TYPE, b"", 4]}},
+            "indicator 2",
+            id="endorsement kind",
+        ),
+        pytest.param(
+            {"endorsements": {0: [60, b"", 2]}}, "a media type", id="endorsement type"
+        ),
+        pytest.param(
+            {"endorsements": {1: [PEM_CHAIN_TYPE, b"", 2]}},
+            "numbered from 0",
+            id="endorsement number",
+        ),
+        pytest.param(
+            {
+                "endorsements": {
+                    number: [PEM_CHAIN_TYPE, b"", 2]
+                    for number in range(MAX_ENDORSEMENTS + 1)
+                }
+            },
+            "numbered from 0",
+            id="endorsement count",
         ),
         pytest.param(
             {"keyset": [KEYSET_TYPE, bytes(MAX_KEYSET_BYTES + 1)]},
@@ -104,9 +132,19 @@ def test_only_one_certificate_chain_is_encoded(
             id="evidence size",
         ),
         pytest.param(
-            {"endorsements": [PEM_CHAIN_TYPE, bytes(MAX_ENDORSEMENTS_BYTES + 1), 2]},
-            f"endorsements: expected at most {MAX_ENDORSEMENTS_BYTES}",
-            id="endorsements size",
+            {"endorsements": {0: [CRL_TYPE, bytes(MAX_ENDORSEMENT_BYTES + 1), 2]}},
+            f"endorsement: expected at most {MAX_ENDORSEMENT_BYTES}",
+            id="endorsement size",
+        ),
+        pytest.param(
+            {"event_log": [EVENT_LOG_TYPE, bytes(MAX_EVENT_LOG_BYTES + 1), 4]},
+            f"event_log: expected at most {MAX_EVENT_LOG_BYTES}",
+            id="log size",
+        ),
+        pytest.param(
+            {"gpu": [NVIDIA_GPU_TYPE, bytes(MAX_GPU_BYTES + 1), 4]},
+            f"gpu: expected at most {MAX_GPU_BYTES}",
+            id="gpu size",
         ),
     ],
 )
@@ -115,7 +153,7 @@ def test_any_other_layout_is_refused(change: dict[str, object], message: str) ->
         parse_attestation(cbor.encode(GOOD | change))
 
 
-@pytest.mark.parametrize("label", ["keyset", "statement", "evidence", "endorsements"])
+@pytest.mark.parametrize("label", ["keyset", "statement", "evidence"])
 def test_no_part_may_be_missing(label: str) -> None:
     rest = {key: value for key, value in GOOD.items() if key != label}
 

@@ -17,12 +17,14 @@ from blindai.protocol import keyset
 from blindai.protocol.keyset import (
     MAX_BUILD_CHARACTERS,
     MAX_KEY_CONFIGS_BYTES,
+    Binding,
     Keyset,
     Purpose,
     Statement,
     bind,
     configuration_digest,
     digest,
+    gpu_nonce,
     parse_keyset,
     parse_statement,
 )
@@ -211,7 +213,8 @@ def test_a_statement_is_parsed_as_it_was_encoded(value: Statement) -> None:
 def test_two_statements_are_bound_by_other_bytes(
     one: Statement, other: Statement
 ) -> None:
-    assert (one == other) == (bind(one.encode()) == bind(other.encode()))
+    assert (one == other) == (bind(one) == bind(other))
+    assert (one == other) == (gpu_nonce(one) == gpu_nonce(other))
 
 
 def test_a_statement_is_a_map_of_named_fields() -> None:
@@ -266,8 +269,14 @@ def test_the_configuration_digest_is_labelled() -> None:
 
 
 def test_report_data_is_a_digest_and_zeroes() -> None:
-    data = STATEMENT.encode()
-    assert bind(data) == hashlib.sha256(data).digest() + bytes(32)
+    digest = hashlib.sha256(STATEMENT.encode()).digest()
+    assert bind(STATEMENT) == Binding(digest, STATEMENT.nonce)
+    assert bind(STATEMENT).report_data == digest + bytes(32)
+
+
+def test_a_gpu_answers_a_nonce_of_its_own() -> None:
+    labelled = b"blindai gpu nonce v1" + bytes(1) + STATEMENT.encode()
+    assert gpu_nonce(STATEMENT) == hashlib.sha256(labelled).digest()
 
 
 def test_report_data_from_the_standard_tools_alone() -> None:
@@ -278,7 +287,7 @@ def test_report_data_from_the_standard_tools_alone() -> None:
         + (b"\x67purpose" + b"\x76blindai.attestation.v1")
         + (b"\x6dkeyset_digest" + b"\x58\x20" + b"d" * 32)
     )
-    assert bind(STATEMENT.encode()) == hashlib.sha256(data).digest() + bytes(32)
+    assert bind(STATEMENT).digest == hashlib.sha256(data).digest()
 
 
 @given(st.binary(max_size=200))

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blindai.attester import Evidence
 from blindai.attester.simulated import SimulatedAttester
 from blindai.errors import OverloadedError
 from blindai.protocol import keyset, ohttp
-from blindai.protocol.attestation import parse_attestation
+from blindai.protocol.attestation import Evidence, parse_attestation
 from blindai.protocol.kem import Kem
 from blindai.server.enclave import Enclave, Lifetimes, QuoteLimit
 
@@ -31,15 +30,15 @@ class CountingAttester:
     def __init__(self, hardware: SimulatedAttester) -> None:
         self._hardware = hardware
         self.tee = hardware.tee
-        self.bound: list[bytes] = []
+        self.bound: list[keyset.Binding] = []
         self.running = 0
         self.most_running = 0
 
-    def attest(self, report_data: bytes) -> Evidence:
+    def attest(self, binding: keyset.Binding) -> Evidence:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
-        self.bound.append(report_data)
-        evidence = self._hardware.attest(report_data)
+        self.bound.append(binding)
+        evidence = self._hardware.attest(binding)
         self.running -= 1
         return evidence
 
@@ -116,7 +115,7 @@ async def test_the_hardware_binds_keyset_purpose_and_nonce(
     assert statement.purpose is keyset.Purpose.ATTESTATION
     assert statement.keyset_digest == keyset.digest(attestation.keyset)
     assert statement.nonce == nonce
-    assert hardware.bound == [keyset.bind(attestation.statement)]
+    assert hardware.bound == [keyset.bind(statement)]
 
 
 @pytest.mark.anyio

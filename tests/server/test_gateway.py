@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blindai.attester import Evidence
 from blindai.attester.simulated import SimulatedAttester
 from blindai.errors import ConfigurationError, SealingError
 from blindai.protocol import keyset, ohttp
 from blindai.protocol import ohttp_chunked as chunked
-from blindai.protocol.attestation import MEDIA_TYPE, parse_attestation
+from blindai.protocol.attestation import MEDIA_TYPE, Evidence, parse_attestation
+from blindai.protocol.keyset import Binding
 from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH
 from blindai.server.gateway import GatewayLimits
 
@@ -98,8 +98,8 @@ async def test_too_many_quotes_are_refused_for_a_second(
 
 
 class BrokenAttester(SimulatedAttester):
-    def attest(self, report_data: bytes) -> Evidence:
-        raise ConfigurationError(f"no hardware for {len(report_data)} bytes")
+    def attest(self, binding: Binding) -> Evidence:
+        raise ConfigurationError(f"no hardware for {len(binding.digest)} bytes")
 
 
 @pytest.mark.anyio

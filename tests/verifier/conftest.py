@@ -7,9 +7,14 @@ from datetime import datetime
 
 import pytest
 
-from blindai.protocol.attestation import Attestation
+from blindai.protocol.attestation import (
+    PEM_CHAIN_TYPE,
+    SEV_SNP_REPORT_TYPE,
+    Endorsement,
+    Evidence,
+)
 from blindai.testing import NOW
-from blindai.verifier import AttestationResult, Policy, snp, verify
+from blindai.verifier import AttestationResult, Policy, roots, snp, verify
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims
 
@@ -37,17 +42,17 @@ def verify_snp() -> Callable[..., tuple[VerifiedClaims, Procedure]]:
     """Verify an SEV-SNP report with its chain, and show the procedure."""
 
     def run(
-        report: bytes, chain: bytes, now: datetime = NOW, *, simulated: bool = True
+        report: bytes,
+        chain: bytes,
+        now: datetime = NOW,
+        anchors: roots.Anchors = roots.SIMULATION,
     ) -> tuple[VerifiedClaims, Procedure]:
         procedure = Procedure()
-        attestation = Attestation(
-            keyset=b"",
-            statement=b"",
-            evidence_type="",
+        evidence = Evidence(
+            media_type=SEV_SNP_REPORT_TYPE,
             evidence=report,
-            endorsements=chain,
+            endorsements=(Endorsement(PEM_CHAIN_TYPE, chain),),
         )
-        verified = snp.verify(attestation, procedure, now, simulated=simulated)
-        return verified, procedure
+        return snp.verify(evidence, procedure, now, anchors), procedure
 
     return run

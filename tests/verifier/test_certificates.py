@@ -15,10 +15,10 @@ from blindai.errors import EvidenceError
 from blindai.verifier import der
 from blindai.verifier.certificates import (
     MAX_CERTIFICATE_BYTES,
-    MAX_CHAIN_BYTES,
-    load_p384_key,
+    MAX_CERTIFICATES,
+    common_name,
     parse_certificate,
-    parse_chain,
+    parse_pem,
 )
 
 PEM = endorse(SimulatedPlatform(), ec.generate_private_key(ec.SECP384R1()).public_key())
@@ -62,6 +62,7 @@ def extension(oid: str, value: bytes, critical: bytes = b"") -> bytes:
 
 
 CRITICAL = b"\x01\x01\xff"
+NONE: frozenset[bytes] = frozenset()
 CA = extension("551d13", seq(CRITICAL))
 CERT_SIGN = extension("551d0f", bytes.fromhex("03020204"))
 
@@ -74,7 +75,7 @@ def test_a_leaf_is_cut_into_its_fields() -> None:
     assert leaf.not_after == datetime(2075, 1, 1, tzinfo=UTC)
     assert len(leaf.extensions) == 11
     assert not leaf.may_issue
-    assert not leaf.asks_for_more
+    assert not leaf.asks_for_more(NONE)
 
 
 def test_authorities_may_issue() -> None:
@@ -179,52 +180,100 @@ def test_a_certificate_without_them_may_not_issue(extensions: list[bytes]) -> No
 def test_an_unknown_critical_extension_asks_for_more() -> None:
     unknown = extension("00", b"", CRITICAL)
 
-    assert parse_certificate(with_extensions(unknown)).asks_for_more
+    assert parse_certificate(with_extensions(unknown)).asks_for_more(NONE)
+
+
+def test_what_is_understood_does_not_ask_for_more() -> None:
+    unknown = extension("00", b"", CRITICAL)
+
+    certificate = parse_certificate(with_extensions(unknown))
+
+    assert not certificate.asks_for_more(frozenset({b"\0"}))
 
 
 def test_known_critical_and_unknown_other_extensions_do_not() -> None:
     known = extension("551d13", seq(CRITICAL), CRITICAL)
     unknown = extension("00", b"")
 
-    assert not parse_certificate(with_extensions(known, unknown)).asks_for_more
+    assert not parse_certificate(with_extensions(known, unknown)).asks_for_more(NONE)
 
 
-def test_a_key_that_cannot_be_read_is_refused() -> None:
-    certificate = parse_certificate(with_field(SPKI, seq()))
+def test_a_path_length_is_read() -> None:
+    limited = extension("551d13", seq(CRITICAL, b"\x02\x01\x03"))
 
-    with pytest.raises(EvidenceError, match="expected one that can be read"):
-        load_p384_key(certificate)
+    assert parse_certificate(with_extensions(limited)).path_length == 3
+    assert parse_certificate(with_extensions(CA)).path_length is None
+    assert parse_certificate(with_extensions()).path_length is None
 
 
-def test_a_chain_is_three_certificates() -> None:
-    chain = parse_chain(PEM)
+def test_something_else_for_a_path_length_is_refused() -> None:
+    odd = extension("551d13", seq(CRITICAL, b"\x04\x01\x03"))
 
-    assert chain.leaf == parse_certificate(LEAF)
-    assert chain.intermediate == parse_certificate(ASK)
-    assert chain.root == parse_certificate(ARK)
+    with pytest.raises(EvidenceError, match="cA and pathLenConstraint"):
+        parse_certificate(with_extensions(odd))
+
+
+def attribute(oid: str, value: bytes, tag: int = der.UTF8_STRING) -> bytes:
+    return tlv(
+        der.SET, seq(tlv(der.OBJECT_IDENTIFIER, bytes.fromhex(oid)), tlv(tag, value))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        pytest.param(seq(), "", id="empty"),
+        pytest.param(seq(attribute("55040a", b"AMD")), "", id="no common name"),
+        pytest.param(seq(attribute("550403", b"ARK")), "ARK", id="common name"),
+        pytest.param(seq(attribute("550403", b"A\x1b[1m")), "", id="an escape"),
+        pytest.param(seq(attribute("550403", b"\xff")), "", id="not ASCII"),
+    ],
+)
+def test_a_common_name_is_shown_where_it_can_be(name: bytes, shown: str) -> None:
+    assert common_name(name) == shown
+
+
+def test_an_attribute_of_another_shape_is_refused() -> None:
+    with pytest.raises(EvidenceError, match="name: expected identifier and value"):
+        common_name(seq(tlv(der.SET, seq(seq()))))
+
+
+def test_a_certificate_without_a_name_is_called_by_its_digest() -> None:
+    certificate = parse_certificate(with_field(SUBJECT, seq()))
+
+    assert certificate.name == f"SHA-256 {certificate.digest.hex()}"
+    assert parse_certificate(ARK).name == "INSECURE SIMULATION ARK"
+
+
+def test_certificates_in_pem_come_in_order() -> None:
+    assert parse_pem(PEM) == tuple(map(parse_certificate, (LEAF, ASK, ARK)))
 
 
 def test_lines_may_end_as_on_windows() -> None:
-    assert parse_chain(PEM.replace(b"\n", b"\r\n")) == parse_chain(PEM)
+    assert parse_pem(PEM.replace(b"\n", b"\r\n")) == parse_pem(PEM)
+
+
+def test_the_last_line_may_have_no_end() -> None:
+    assert parse_pem(PEM.rstrip()) == parse_pem(PEM)
 
 
 @pytest.mark.parametrize(
     ("pem", "message"),
     [
-        pytest.param(b"", "three PEM", id="nothing"),
-        pytest.param(PEM + PEM, "three PEM", id="six"),
-        pytest.param(PEM + b"text", "three PEM", id="text after"),
-        pytest.param(b"text" + PEM, "three PEM", id="text before"),
-        pytest.param(PEM.replace(b"MII", b"M\xffI"), "three PEM", id="not ASCII"),
+        pytest.param(b"", "PEM certificates", id="nothing"),
+        pytest.param(PEM * 6, f"at most {MAX_CERTIFICATES}", id="eighteen"),
+        pytest.param(PEM + b"text", "nothing else", id="text after"),
+        pytest.param(b"text" + PEM, "nothing else", id="text before"),
+        pytest.param(PEM.replace(b"MII", b"M\xffI"), "PEM", id="not ASCII"),
         pytest.param(PEM.replace(b"MII", b"=MII"), "base64", id="not base64"),
         pytest.param(
-            bytes(MAX_CHAIN_BYTES + 1), f"at most {MAX_CHAIN_BYTES}", id="size"
+            bytes(2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 1), "bytes", id="size"
         ),
     ],
 )
-def test_other_chains_are_refused(pem: bytes, message: str) -> None:
+def test_anything_else_in_pem_is_refused(pem: bytes, message: str) -> None:
     with pytest.raises(EvidenceError, match=message):
-        parse_chain(pem)
+        parse_pem(pem)
 
 
 @given(st.binary(max_size=200))
@@ -236,7 +285,7 @@ def test_any_bytes_give_a_certificate_or_the_one_error(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_chain_or_the_one_error(data: bytes) -> None:
     with pytest.raises(EvidenceError):
-        parse_chain(data)
+        parse_pem(data)
 
 
 @given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))

@@ -273,7 +273,8 @@ def test_a_policy_is_written_out_as_json() -> None:
     assert Policy.parse(FULL).to_json() == {
         "version": 1,
         "insecure_accept_simulation": True,
-        "evidence": {"max_age_s": 3600},
+        "insecure_roots": [],
+        "evidence": {"max_age_s": 3600, "require_revocation": False},
         "enclave": {"config_digests": ["c0" * 32], "builds": ["blindai 0.1.0"]},
         "sev-snp": {
             "measurements": ["0a" * 48, "0b" * 48],
@@ -306,7 +307,7 @@ def test_a_digest_names_a_policy() -> None:
     assert Policy.parse(written_out).digest == Policy.parse(RELEASE).digest
     assert Policy.parse(FULL).digest != Policy.parse(RELEASE).digest
     assert Policy.for_simulation().digest.hex() == (
-        "004adadae38638d84a45c50dbc667df47f2daf7761e8d7faec770bea3d69f567"
+        "0967c7e3cdc7a91e52fa6c07567bdb34d4cfc4e4a97c2b7dc0f357e289c5ef54"
     )
 
 

@@ -16,7 +16,6 @@ from blindai.attester.simulated import SimulatedPlatform
 from blindai.errors import AppraisalError, EvidenceError, VerificationError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
-    PEM_CHAIN_TYPE,
     SEV_SNP_REPORT_TYPE,
     encode_attestation,
     parse_attestation,
@@ -24,7 +23,13 @@ from blindai.protocol.attestation import (
 from blindai.protocol.keyset import Purpose
 from blindai.testing import NOW, SimulatedEvidence, simulated_keyset
 from blindai.transcript import Status
-from blindai.verifier import AttestationResult, EvidencePolicy, Policy, verify
+from blindai.verifier import (
+    AttestationResult,
+    EvidencePolicy,
+    Policy,
+    SnpClaims,
+    verify,
+)
 
 Accept = Callable[..., AttestationResult]
 NONCE = bytes(range(32))
@@ -46,12 +51,20 @@ def test_an_honest_enclave_is_accepted(accept: Accept) -> None:
     assert not result.transcript.refusals
 
 
+def test_details_are_those_of_the_tee_and_no_other(accept: Accept) -> None:
+    claims = accept(COLLECTION).claims
+
+    assert claims.of(SnpClaims).guest_svn == 0
+    with pytest.raises(TypeError, match="details: expected those of Policy"):
+        claims.of(Policy)
+
+
 def test_the_transcript_has_verification_first_and_then_appraisal(
     accept: Accept,
 ) -> None:
     names = [check.name for check in accept(COLLECTION).transcript.checks]
 
-    assert names[0] == "root certificate"
+    assert names[:2] == ["certificate chain", "root certificate"]
     assert names.index("keyset digest") < names.index("simulated TEE")
     assert names[-1] == "build"
 
@@ -79,69 +92,61 @@ class TestWithoutNonce:
 class TestBinding:
     PARTS = parse_attestation(COLLECTION)
 
-    def collection(self, **changes: bytes) -> bytes:
-        parts = replace(self.PARTS, **changes)  # type: ignore[arg-type]  # all bytes
-        return encode_attestation(
-            parts.keyset,
-            parts.statement,
-            parts.evidence_type,
-            parts.evidence,
-            ((PEM_CHAIN_TYPE, parts.endorsements),),
-        )
+    def collection(self, **changes: object) -> bytes:
+        return encode_attestation(replace(self.PARTS, **changes))  # type: ignore[arg-type]  # one of many
 
     def test_unchanged_parts_are_accepted(self) -> None:
         assert self.collection() == COLLECTION
 
     def test_another_statement_is_not_authentic(self, accept: Accept) -> None:
         with pytest.raises(VerificationError, match="report data: expected SHA-256"):
-            accept(self.collection(statement=HONEST.statement(bytes(32))))
+            accept(self.collection(statement=HONEST.statement(bytes(32)).encode()))
 
     def test_another_keyset_is_not_authentic(self, accept: Accept) -> None:
         with pytest.raises(VerificationError, match="keyset digest: expected"):
             accept(self.collection(keyset=simulated_keyset(build="evil").encode()))
 
     def test_report_data_is_bound_in_all_its_bytes(self, accept: Accept) -> None:
-        statement = HONEST.statement(NONCE)
-        longer = keyset.bind(statement)[:63] + b"\x01"
-        evidence = HONEST.attester.attest(longer).evidence
+        digest = keyset.bind(HONEST.statement(NONCE)).digest
+        longer = keyset.Binding(digest + bytes(31) + b"\x01", None)
+        evidence = HONEST.attester.attest(longer)
 
         with pytest.raises(VerificationError, match="report data: expected"):
-            accept(self.collection(statement=statement, evidence=evidence))
+            accept(self.collection(evidence=evidence))
 
     def test_simulated_evidence_under_the_genuine_name_is_not_authentic(
         self, accept: Accept
     ) -> None:
-        parts = self.PARTS
-        collection = encode_attestation(
-            parts.keyset,
-            parts.statement,
-            SEV_SNP_REPORT_TYPE,
-            parts.evidence,
-            ((PEM_CHAIN_TYPE, parts.endorsements),),
-        )
+        evidence = replace(self.PARTS.evidence, media_type=SEV_SNP_REPORT_TYPE)
 
         with pytest.raises(VerificationError, match="root certificate: expected ARK"):
-            accept(collection)
+            accept(self.collection(evidence=evidence))
 
     def test_evidence_of_an_unknown_tee_is_refused(self, accept: Accept) -> None:
-        parts = self.PARTS
-        collection = encode_attestation(
-            parts.keyset,
-            parts.statement,
-            "application/vnd.example",
-            parts.evidence,
-            ((PEM_CHAIN_TYPE, parts.endorsements),),
-        )
+        evidence = replace(self.PARTS.evidence, media_type="application/vnd.example")
 
         with pytest.raises(EvidenceError, match="evidence: expected one of"):
-            accept(collection)
+            accept(self.collection(evidence=evidence))
 
     @pytest.mark.parametrize(
-        "part", ["keyset", "statement", "evidence", "endorsements"]
+        "changes",
+        [
+            pytest.param({"keyset": b"\x00"}, id="keyset"),
+            pytest.param({"statement": b"\x00"}, id="statement"),
+            pytest.param(
+                {"evidence": replace(PARTS.evidence, evidence=b"\x00")}, id="evidence"
+            ),
+            pytest.param(
+                {"evidence": replace(PARTS.evidence, endorsements=())},
+                id="endorsements",
+            ),
+        ],
     )
-    def test_a_malformed_part_is_refused(self, accept: Accept, part: str) -> None:
+    def test_a_malformed_part_is_refused(
+        self, accept: Accept, changes: dict[str, object]
+    ) -> None:
         with pytest.raises(EvidenceError) as caught:
-            accept(self.collection(**{part: b"\x00"}))
+            accept(self.collection(**changes))
 
         assert caught.value.transcript is not None
         (line,) = caught.value.transcript.checks

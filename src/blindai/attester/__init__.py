@@ -1,31 +1,18 @@
 """What asks the hardware, inside the enclave, for evidence.
 
-An attester is asked for two things only: evidence that binds 64 bytes, and a key that
-the same enclave finds again after a restart. A new TEE is one module beside this one.
+An attester is asked for two things only: evidence that binds a statement, and a key
+that the same enclave finds again after a restart. A new TEE is one module beside this.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-REPORT_DATA_BYTES = 64
+if TYPE_CHECKING:
+    from blindai.protocol.attestation import Evidence
+    from blindai.protocol.keyset import Binding
+
 SEALING_KEY_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the hardware signed, and what the vendor says about its key.
-
-    Attributes:
-        media_type: Names the TEE and the format of the evidence.
-        evidence: What the hardware signed.
-        endorsements: Media type and bytes of each endorsement.
-    """
-
-    media_type: str
-    evidence: bytes = field(repr=False)
-    endorsements: tuple[tuple[str, bytes], ...] = field(repr=False)
 
 
 class Attester(Protocol):
@@ -36,8 +23,8 @@ class Attester(Protocol):
         """Media type of the evidence it makes."""
         ...
 
-    def attest(self, report_data: bytes) -> Evidence:
-        """Evidence that binds `report_data`, exactly 64 bytes."""
+    def attest(self, binding: Binding) -> Evidence:
+        """Evidence that binds what it is given."""
         ...
 
     def sealing_key(self) -> bytes | None:

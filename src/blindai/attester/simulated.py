@@ -28,15 +28,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from blindai.attester import REPORT_DATA_BYTES, SEALING_KEY_BYTES, Evidence
+from blindai.attester import SEALING_KEY_BYTES
 from blindai.errors import ConfigurationError
 from blindai.protocol.attestation import (
     PEM_CHAIN_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
+    Endorsement,
+    Evidence,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from blindai.protocol.keyset import Binding
 
 REPORT_BYTES = 0x4A0
 SIGNED_BYTES = 0x2A0
@@ -138,19 +142,14 @@ class SimulatedAttester:
         """Media type of the evidence it makes."""
         return SIMULATED_SEV_SNP_REPORT_TYPE
 
-    def attest(self, report_data: bytes) -> Evidence:
-        """Evidence that binds `report_data`, exactly 64 bytes.
-
-        Raises:
-            ValueError: If `report_data` is of another size.
-        """
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(
-                f"report data: expected {REPORT_DATA_BYTES} bytes,"
-                f" got {len(report_data)}"
-            )
-        report = sign(write_report(self.platform, report_data), self._key)
-        return Evidence(self.tee, report, ((PEM_CHAIN_TYPE, self._endorsements),))
+    def attest(self, binding: Binding) -> Evidence:
+        """Evidence that binds what it is given."""
+        signed = write_report(self.platform, binding.report_data)
+        return Evidence(
+            media_type=self.tee,
+            evidence=sign(signed, self._key),
+            endorsements=(Endorsement(PEM_CHAIN_TYPE, self._endorsements),),
+        )
 
     def sealing_key(self) -> bytes | None:
         """A key of 32 bytes for this measurement, or None without a key file.

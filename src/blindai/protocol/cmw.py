@@ -61,7 +61,7 @@ class Collection:
     items: Mapping[str | int, Record | Collection]
     type: str | None = None
 
-    def record(self, label: str, media_type: str | None = None) -> Record:
+    def record(self, label: str | int, media_type: str | None = None) -> Record:
         """The record under `label`.
 
         Args:

@@ -4,7 +4,12 @@ The enclave makes one keyset at a time and never writes down its private half. T
 hardware signs SHA-256 of a statement that names the keyset, the purpose and the nonce:
 
     keyset_digest = SHA-256("blindai keyset v1" || 0x00 || keyset)
-    report_data   = SHA-256(statement) || 32 zero bytes
+    digest        = SHA-256(statement)
+    gpu_nonce     = SHA-256("blindai gpu nonce v1" || 0x00 || statement)
+
+The digest is the first half of the 64 bytes of report data of SGX, TDX and SEV-SNP (the
+rest is zero), Nitro's `user_data` and a TPM's `extraData`. A GPU answers a nonce of its
+own, made from the same statement.
 
 Keyset and statement are deterministic CBOR, so each value has one encoding and every
 hash is injective. This is the only module that knows how the binding is made.
@@ -24,6 +29,7 @@ from blindai.protocol import cbor
 VERSION = 1
 DIGEST_LABEL = b"blindai keyset v1\x00"
 CONFIGURATION_LABEL = b"blindai config v1\x00"
+GPU_NONCE_LABEL = b"blindai gpu nonce v1\x00"
 REPORT_DATA_BYTES = 64
 NONCE_BYTES = 32
 MAX_KEY_CONFIGS_BYTES = 16384
@@ -169,9 +175,33 @@ def parse_statement(data: bytes) -> Statement:
     return Statement(purpose, _exact_bytes(fields, "keyset_digest", 32), nonce)
 
 
-def bind(statement: bytes) -> bytes:
-    """The 64 bytes of report data that bind a statement, from its encoding."""
-    return hashlib.sha256(statement).digest().ljust(REPORT_DATA_BYTES, b"\x00")
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What an attester has the hardware sign.
+
+    Attributes:
+        digest: SHA-256 of the statement, 32 bytes.
+        nonce: The statement's nonce, 32 bytes, for evidence that has a field of its own
+            for it, or None.
+    """
+
+    digest: bytes
+    nonce: bytes | None
+
+    @property
+    def report_data(self) -> bytes:
+        """The digest where the hardware signs 64 bytes: the rest is zero."""
+        return self.digest.ljust(REPORT_DATA_BYTES, b"\x00")
+
+
+def bind(statement: Statement) -> Binding:
+    """What binds a statement."""
+    return Binding(hashlib.sha256(statement.encode()).digest(), statement.nonce)
+
+
+def gpu_nonce(statement: Statement) -> bytes:
+    """The nonce, 32 bytes, with which GPUs are bound to a statement."""
+    return hashlib.sha256(GPU_NONCE_LABEL + statement.encode()).digest()
 
 
 def _parse_map(data: bytes, what: str) -> Mapping[object, object]:

@@ -169,17 +169,18 @@ class Enclave:
             return await self._attest(generation, nonce)
 
     async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
-        purpose = keyset.Purpose.ATTESTATION
-        digest = keyset.digest(generation.encoded)
-        statement = keyset.Statement(purpose, digest, nonce).encode()
-        report_data = keyset.bind(statement)
-        evidence = await asyncio.to_thread(self._attester.attest, report_data)
+        statement = keyset.Statement(
+            keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
+        )
+        evidence = await asyncio.to_thread(
+            self._attester.attest, keyset.bind(statement)
+        )
         return attestation.encode_attestation(
-            generation.encoded,
-            statement,
-            evidence.media_type,
-            evidence.evidence,
-            evidence.endorsements,
+            attestation.Attestation(
+                keyset=generation.encoded,
+                statement=statement.encode(),
+                evidence=evidence,
+            )
         )
 
     def _refresh(self) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
 from blindai.protocol import keyset as binding
-from blindai.protocol.attestation import encode_attestation
+from blindai.protocol.attestation import Attestation, encode_attestation
 from blindai.protocol.keyset import Keyset, Purpose, Statement
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -58,19 +58,18 @@ class SimulatedEvidence:
         """The simulated hardware, with one leaf key."""
         return SimulatedAttester(self.platform)
 
-    def statement(self, nonce: bytes | None) -> bytes:
+    def statement(self, nonce: bytes | None) -> Statement:
         """What the hardware is asked to sign."""
         digest = binding.digest(self.keyset.encode())
-        return Statement(self.purpose, digest, nonce).encode()
+        return Statement(self.purpose, digest, nonce)
 
     def attestation(self, nonce: bytes | None = None) -> bytes:
         """The CMW collection that answers `nonce`."""
         statement = self.statement(nonce)
-        evidence = self.attester.attest(binding.bind(statement))
         return encode_attestation(
-            self.keyset.encode(),
-            statement,
-            evidence.media_type,
-            evidence.evidence,
-            evidence.endorsements,
+            Attestation(
+                keyset=self.keyset.encode(),
+                statement=statement.encode(),
+                evidence=self.attester.attest(binding.bind(statement)),
+            )
         )

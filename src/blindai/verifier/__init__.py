@@ -8,9 +8,16 @@ pinned by digest, endorsements travel with the evidence. The one entry:
     result = verify(collection, nonce=nonce, policy=Policy.parse(text), now=now)
 """
 
-from blindai.verifier.claims import Claims, GuestPolicy, Tcb
-from blindai.verifier.policy import EnclavePolicy, EvidencePolicy, Policy, SnpPolicy
+from blindai.verifier.claims import Claims
+from blindai.verifier.policy import (
+    EnclavePolicy,
+    EvidencePolicy,
+    InsecureRoot,
+    Policy,
+)
 from blindai.verifier.result import AttestationResult, VerifiedClaims
+from blindai.verifier.snp.claims import GuestPolicy, SnpClaims, Tcb
+from blindai.verifier.snp.policy import SnpPolicy
 from blindai.verifier.verification import verify
 
 __all__ = [
@@ -19,7 +26,9 @@ __all__ = [
     "EnclavePolicy",
     "EvidencePolicy",
     "GuestPolicy",
+    "InsecureRoot",
     "Policy",
+    "SnpClaims",
     "SnpPolicy",
     "Tcb",
     "VerifiedClaims",

@@ -14,6 +14,7 @@ from blindai.errors import AppraisalError, UncheckedError
 from blindai.transcript import Status
 from blindai.verifier.procedure import KEYSET_SOURCE, judge, pinned
 from blindai.verifier.result import TOKEN, AttestationResult
+from blindai.verifier.roots import SIMULATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from blindai.transcript import Check, Transcript
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import VerifiedClaims
+    from blindai.verifier.roots import Root
 
 POLICY_SOURCE = "blindai design: appraisal policy"
 
@@ -103,22 +105,29 @@ def appraise(
 
 
 def _tee(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
-    simulated = verified.root.simulated
+    root, tee = verified.root, verified.claims.tee
+    simulation = root in SIMULATION.roots
     accepted = policy.insecure_accept_simulation
     yield judge(
         "simulated TEE",
-        holds=accepted or not simulated,
+        holds=accepted or not simulation,
         expected="genuine hardware" + (" or the simulation" if accepted else ""),
-        actual="the openly insecure simulation" if simulated else "genuine hardware",
+        actual=_kind(root),
         source=POLICY_SOURCE,
     )
     yield judge(
         "kind of TEE",
-        holds=simulated or verified.claims.tee in policy.tees,
+        holds=simulation or policy.accepts(tee),
         expected=" or ".join(policy.tees) or "the simulation only",
-        actual=f"simulated {verified.claims.tee}" if simulated else verified.claims.tee,
+        actual=f"simulated {tee}" if simulation else tee,
         source=POLICY_SOURCE,
     )
+
+
+def _kind(root: Root) -> str:
+    if root in SIMULATION.roots:
+        return "the openly insecure simulation"
+    return "made-up hardware, by the policy" if root.simulated else "genuine hardware"
 
 
 def _statement(bound: Bound, challenge: Challenge) -> Iterator[Check]:

@@ -1,9 +1,10 @@
-"""X.509 certificates (RFC 5280) as AMD issues them, and a chain of three of them.
+"""X.509 certificates (RFC 5280) as the vendors of TEEs issue them.
 
-`cryptography` verifies signatures here, but does not read certificates: every leaf of
-AMD's has the serial number 0, which it will refuse, and its path validation refuses the
-parameters with which AMD encodes RSASSA-PSS. So the fields are cut here, strictly:
-exactly the eight fields that AMD's certificates have, in DER, within limits.
+`cryptography` verifies signatures (`signatures.py`), but does not read certificates
+here: every leaf of AMD's has the serial number 0, which it will refuse, and its path
+validation refuses the parameters with which AMD encodes RSASSA-PSS. So the fields are
+cut here, strictly: exactly the eight fields that vendors' certificates have, in DER,
+within limits. What they say is not believed before `chains.verify` has passed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
 from blindai.errors import EvidenceError
 from blindai.verifier import der
 
@@ -29,24 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_CERTIFICATE_BYTES = 4096
-MAX_CHAIN_BYTES = 16 * 1024
-RSA_KEY_BITS = 4096
+MAX_CERTIFICATES = 16
 
-# RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes (RFC 4055, 3.1).
-# AMD writes the default trailer field in some certificates and leaves it out in others.
-_SHA384 = bytes.fromhex("300d06096086480165030402020500")
-_MGF1_SHA384 = bytes.fromhex("301a06092a864886f70d010108") + _SHA384
-_PSS_OID = bytes.fromhex("06092a864886f70d01010a")
-_PSS_FIELDS = (
-    b"\xa0\x0f" + _SHA384 + b"\xa1\x1c" + _MGF1_SHA384 + b"\xa2\x03\x02\x01\x30"
-)
-_PSS_TRAILER = b"\xa3\x03\x02\x01\x01"
-RSASSA_PSS_SHA384 = (
-    b"\x30\x41" + _PSS_OID + b"\x30\x34" + _PSS_FIELDS,
-    b"\x30\x46" + _PSS_OID + b"\x30\x39" + _PSS_FIELDS + _PSS_TRAILER,
-)
-_PSS = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
-
+_COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")  # 2.5.29.19
 _KEY_USAGE = bytes.fromhex("551d0f")  # 2.5.29.15
 _KEY_CERT_SIGN = 0x04  # bit 5 of KeyUsage (RFC 5280, 4.2.1.3)
@@ -64,7 +45,7 @@ _TBS_FIELDS = (
 _PEM_BLOCK = re.compile(
     r"-----BEGIN CERTIFICATE-----\r?\n"
     r"([A-Za-z0-9+/=\r\n]+)"
-    r"-----END CERTIFICATE-----\r?\n?"
+    r"-----END CERTIFICATE-----(?:\r?\n|$)"
 )
 
 
@@ -86,8 +67,9 @@ class Certificate:
     """The fields of a certificate, cut but not believed.
 
     Attributes:
-        digest: SHA-256 of the DER, 32 bytes.
+        encoding: All of it, in DER.
         tbs: The signed part, in DER.
+        serial: Its number, which names it to its issuer.
         algorithm: The AlgorithmIdentifier of the signature, in DER.
         signature: The issuer's signature over `tbs`.
         issuer: The issuer's Name, in DER.
@@ -98,10 +80,12 @@ class Certificate:
         extensions: By the content octets of their object identifiers.
         may_issue: Whether it is a CA's and may sign certificates (RFC 5280, 4.2.1.3
             and 4.2.1.9).
+        path_length: How many authorities may stand below it; None for any number.
     """
 
-    digest: bytes
+    encoding: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
+    serial: int
     algorithm: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     issuer: bytes = field(repr=False)
@@ -111,42 +95,50 @@ class Certificate:
     spki: bytes = field(repr=False)
     extensions: Mapping[bytes, Extension] = field(repr=False)
     may_issue: bool
+    path_length: int | None
 
     @property
-    def asks_for_more(self) -> bool:
-        """Whether a critical extension is none that is known here (RFC 5280, 4.2)."""
-        known = {_BASIC_CONSTRAINTS, _KEY_USAGE}
+    def digest(self) -> bytes:
+        """SHA-256 of the DER, 32 bytes."""
+        return hashlib.sha256(self.encoding).digest()
+
+    @property
+    def name(self) -> str:
+        """The subject's common name, for people; its digest where there is none."""
+        return common_name(self.subject) or f"SHA-256 {self.digest.hex()}"
+
+    def asks_for_more(self, understood: frozenset[bytes]) -> bool:
+        """Whether a critical extension is none that is known (RFC 5280, 4.2).
+
+        Args:
+            understood: Identifiers, content octets, that whoever asks will look at.
+        """
+        known = understood | {_BASIC_CONSTRAINTS, _KEY_USAGE}
         return any(
             extension.critical and oid not in known
             for oid, extension in self.extensions.items()
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """The three certificates of an AMD chain, in the order in which they travel."""
-
-    leaf: Certificate
-    intermediate: Certificate
-    root: Certificate
-
-
-def parse_chain(pem: bytes) -> Chain:
-    """Read exactly three certificates in PEM (RFC 7468), the leaf first.
+def parse_pem(pem: bytes) -> tuple[Certificate, ...]:
+    """Read one or more certificates in PEM (RFC 7468), at most 16.
 
     Raises:
-        EvidenceError: If the bytes are anything else, or more than 16 KiB.
+        EvidenceError: If the bytes are anything else.
     """
-    if len(pem) > MAX_CHAIN_BYTES:
+    if len(pem) > 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES:
         raise EvidenceError(
-            f"endorsements: expected at most {MAX_CHAIN_BYTES} bytes, got {len(pem)}"
+            f"certificates: expected at most {MAX_CERTIFICATES}, got {len(pem)} bytes"
         )
-    text = pem.decode("latin-1")
+    text = pem.decode("latin-1").lstrip("\r\n")
     blocks = _PEM_BLOCK.findall(text)
-    if len(blocks) != 3 or _PEM_BLOCK.sub("", text).strip("\r\n"):
-        raise EvidenceError("endorsements: expected three PEM certificates, no more")
-    leaf, intermediate, root = (parse_certificate(_base64(block)) for block in blocks)
-    return Chain(leaf, intermediate, root)
+    if not blocks or _PEM_BLOCK.sub("", text).strip("\r\n"):
+        raise EvidenceError("certificates: expected PEM certificates and nothing else")
+    if len(blocks) > MAX_CERTIFICATES:
+        raise EvidenceError(
+            f"certificates: expected at most {MAX_CERTIFICATES}, got {len(blocks)}"
+        )
+    return tuple(parse_certificate(_base64(block)) for block in blocks)
 
 
 def parse_certificate(data: bytes) -> Certificate:
@@ -171,14 +163,14 @@ def parse_certificate(data: bytes) -> Certificate:
         raise EvidenceError("certificate version: expected 3, got another")
     if tbs_algorithm.encoding != algorithm.encoding:
         raise EvidenceError("certificate: expected one signature algorithm, got two")
-    der.integer(serial.content, "certificate serial number")
     not_before, not_after = _validity(validity.content)
-    found = _extensions(extensions.content)
+    found = parse_extensions(extensions.content)
     return Certificate(
-        digest=hashlib.sha256(data).digest(),
+        encoding=data,
         tbs=tbs.encoding,
+        serial=der.integer(serial.content, "certificate serial number"),
         algorithm=algorithm.encoding,
-        signature=_octets(signature.content),
+        signature=octets(signature.content, "certificate signature"),
         issuer=issuer.encoding,
         subject=subject.encoding,
         not_before=not_before,
@@ -186,66 +178,38 @@ def parse_certificate(data: bytes) -> Certificate:
         spki=spki.encoding,
         extensions=found,
         may_issue=_is_ca(found) and _may_sign_certificates(found),
+        path_length=_path_length(found),
     )
 
 
-def load_rsa_key(certificate: Certificate) -> rsa.RSAPublicKey:
-    """The issuer key of a certificate that is itself authentic.
+def common_name(name: bytes) -> str:
+    """The common name in a Name in DER; empty where it has none that can be shown.
 
     Raises:
-        EvidenceError: If it is not an RSA key of 4096 bits.
+        EvidenceError: If the bytes are no Name.
     """
-    key = _load_key(certificate)
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != RSA_KEY_BITS:
-        raise EvidenceError(f"issuer key: expected RSA of {RSA_KEY_BITS} bits")
-    return key
+    listed = der.only(name, der.SEQUENCE, "name")
+    for relative in der.elements(listed, "name"):
+        for attribute in der.elements(relative.content, "name"):
+            oid, value = _attribute(attribute)
+            if oid == _COMMON_NAME:
+                text = value.decode("latin-1")
+                return text if text.isascii() and text.isprintable() else ""
+    return ""
 
 
-def load_p384_key(certificate: Certificate) -> ec.EllipticCurvePublicKey:
-    """The leaf key of a certificate that is itself authentic.
+def octets(bit_string: bytes, what: str) -> bytes:
+    """The octets in the content of a BIT STRING.
 
     Raises:
-        EvidenceError: If it is not an ECDSA key on P-384.
+        EvidenceError: If it is not made of whole octets.
     """
-    key = _load_key(certificate)
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(
-        key.curve, ec.SECP384R1
-    ):
-        raise EvidenceError("leaf key: expected ECDSA on P-384")
-    return key
+    if bit_string[:1] != b"\x00":
+        raise EvidenceError(f"{what}: expected whole octets")
+    return bit_string[1:]
 
 
-def is_signed_by(certificate: Certificate, key: rsa.RSAPublicKey) -> bool:
-    """Whether `key` signed the certificate, with RSASSA-PSS as AMD uses it."""
-    try:
-        key.verify(certificate.signature, certificate.tbs, _PSS, hashes.SHA384())
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _load_key(certificate: Certificate) -> object:
-    try:
-        return load_der_public_key(certificate.spki)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise EvidenceError("certificate key: expected one that can be read") from error
-
-
-def _base64(block: str) -> bytes:
-    try:
-        return base64.b64decode("".join(block.split()), validate=True)
-    except binascii.Error as error:
-        raise EvidenceError("endorsements: expected base64 in PEM") from error
-
-
-def _validity(content: bytes) -> tuple[datetime, datetime]:
-    times = der.elements(content, "validity")
-    if len(times) != 2:
-        raise EvidenceError(f"validity: expected 2 times, got {len(times)}")
-    return _time(times[0]), _time(times[1])
-
-
-def _time(element: der.Element) -> datetime:
+def time(element: der.Element) -> datetime:
     """A time in UTC, to the second (RFC 5280, 4.1.2.5).
 
     Raises:
@@ -265,7 +229,12 @@ def _time(element: der.Element) -> datetime:
         raise EvidenceError("validity: expected a time that exists") from error
 
 
-def _extensions(content: bytes) -> Mapping[bytes, Extension]:
+def parse_extensions(content: bytes) -> Mapping[bytes, Extension]:
+    """Read the content of an Extensions field: each at most once (RFC 5280, 4.2).
+
+    Raises:
+        EvidenceError: If it is anything else.
+    """
     found: dict[bytes, Extension] = {}
     listed = der.only(content, der.SEQUENCE, "extensions")
     for element in der.elements(listed, "extensions"):
@@ -274,6 +243,20 @@ def _extensions(content: bytes) -> Mapping[bytes, Extension]:
             raise EvidenceError("extensions: expected each at most once")
         found[oid.content] = Extension(bool(critical), value.content)
     return MappingProxyType(found)
+
+
+def _base64(block: str) -> bytes:
+    try:
+        return base64.b64decode("".join(block.split()), validate=True)
+    except binascii.Error as error:
+        raise EvidenceError("certificates: expected base64 in PEM") from error
+
+
+def _validity(content: bytes) -> tuple[datetime, datetime]:
+    times = der.elements(content, "validity")
+    if len(times) != 2:
+        raise EvidenceError(f"validity: expected 2 times, got {len(times)}")
+    return time(times[0]), time(times[1])
 
 
 def _extension_fields(element: der.Element) -> tuple[der.Element, ...]:
@@ -294,20 +277,47 @@ def _extension_fields(element: der.Element) -> tuple[der.Element, ...]:
             raise EvidenceError("extension: expected identifier, criticality and value")
 
 
-def _octets(bit_string: bytes) -> bytes:
-    if bit_string[:1] != b"\x00":
-        raise EvidenceError("certificate signature: expected whole octets")
-    return bit_string[1:]
+def _attribute(element: der.Element) -> tuple[bytes, bytes]:
+    """Identifier and value of one attribute of a name.
+
+    Raises:
+        EvidenceError: If it is made of anything else.
+    """
+    parts = der.elements(element.content, "name")
+    if len(parts) != 2 or parts[0].tag != der.OBJECT_IDENTIFIER:
+        raise EvidenceError("name: expected identifier and value")
+    return parts[0].content, parts[1].content
+
+
+def _basic_constraints(
+    extensions: Mapping[bytes, Extension],
+) -> tuple[der.Element, ...]:
+    extension = extensions.get(_BASIC_CONSTRAINTS)
+    if extension is None:
+        return ()
+    listed = der.only(extension.value, der.SEQUENCE, "basicConstraints")
+    return der.elements(listed, "basicConstraints")
 
 
 def _is_ca(extensions: Mapping[bytes, Extension]) -> bool:
     """Whether BasicConstraints are there and begin with cA = TRUE."""
-    extension = extensions.get(_BASIC_CONSTRAINTS)
-    if extension is None:
-        return False
-    listed = der.only(extension.value, der.SEQUENCE, "basicConstraints")
-    parts = der.elements(listed, "basicConstraints")
+    parts = _basic_constraints(extensions)
     return bool(parts) and parts[0].encoding == b"\x01\x01\xff"
+
+
+def _path_length(extensions: Mapping[bytes, Extension]) -> int | None:
+    """How many authorities may stand below (RFC 5280, 4.2.1.9), if it says.
+
+    Raises:
+        EvidenceError: If something else stands in its place.
+    """
+    match _basic_constraints(extensions)[1:]:
+        case ():
+            return None
+        case (der.Element(tag=der.INTEGER, content=content),):
+            return der.integer(content, "pathLenConstraint")
+        case _:
+            raise EvidenceError("basicConstraints: expected cA and pathLenConstraint")
 
 
 def _may_sign_certificates(extensions: Mapping[bytes, Extension]) -> bool:

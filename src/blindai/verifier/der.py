@@ -16,10 +16,14 @@ INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
+ENUMERATED = 0x0A
+UTF8_STRING = 0x0C
+PRINTABLE_STRING = 0x13
 IA5_STRING = 0x16
 UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
+SET = 0x31
 CONTEXT_0 = 0xA0
 CONTEXT_3 = 0xA3
 
@@ -42,8 +46,8 @@ class Element:
     encoding: bytes = field(repr=False)
 
 
-def elements(data: bytes, what: str) -> tuple[Element, ...]:
-    """The elements that make up all of `data`, at most 64.
+def elements(data: bytes, what: str, most: int = MAX_ELEMENTS) -> tuple[Element, ...]:
+    """The elements that make up all of `data`, at most `most`.
 
     Raises:
         EvidenceError: If the bytes are anything else.
@@ -51,8 +55,8 @@ def elements(data: bytes, what: str) -> tuple[Element, ...]:
     found: list[Element] = []
     offset = 0
     while offset < len(data):
-        if len(found) == MAX_ELEMENTS:
-            raise EvidenceError(f"{what}: expected at most {MAX_ELEMENTS} elements")
+        if len(found) == most:
+            raise EvidenceError(f"{what}: expected at most {most} elements")
         start, end = _content(data, offset, what)
         found.append(Element(data[offset], data[start:end], data[offset:end]))
         offset = end

@@ -5,6 +5,7 @@
 
     [evidence]
     max_age_s = 3600                # allows evidence without a nonce, up to this age
+    require_revocation = false      # refuses where a list of revoked ones is missing
 
     [enclave]
     config_digests = ["<64 hex>"]   # effective configurations
@@ -23,6 +24,11 @@
     allow_migration = false
     insecure_allow_debug = false
 
+    [[insecure_roots]]              # made-up hardware, for tests: proves nothing
+    vendor = "AMD"
+    sha256 = "<64 hex>"
+    product = "Genoa"
+
 Evidence has no date of its own; what dates it without a nonce is `not_before` of the
 keyset it binds, so `max_age_s` counts from there. All lists mean: one of these.
 """
@@ -35,20 +41,25 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Protocol, Self, runtime_checkable
 
 from blindai import tables
-from blindai.tables import Key, Rule, between, count, one_of, size
+from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
-from blindai.verifier.claims import Tcb  # noqa: TC001  the reader needs the hint
+from blindai.verifier.snp.policy import (
+    SnpPolicy,  # noqa: TC001  the reader needs the hint
+)
 
 VERSION: Final = 1
+_STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
 _Version = Annotated[int, Rule(str(VERSION), lambda value: value == VERSION)]
 _MANY: Final = count(1, 1024)
 _Flag = Annotated[bool, Rule("true or false")]
 _U32 = Annotated[int, between(0, 2**32 - 1)]
 _Sha256s = Annotated[tuple[Annotated[bytes, size(32)], ...], _MANY]
-_Sha384s = Annotated[tuple[Annotated[bytes, size(48)], ...], _MANY]
 _Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
-_Vmpls = Annotated[tuple[Annotated[int, between(0, 3)], ...], _MANY]
-_Products = Annotated[tuple[Annotated[str, one_of(*roots.PRODUCTS)], ...], _MANY]
+
+
+def tee_tables(tee: str) -> tuple[str, ...]:
+    """The tables of a policy file that evidence of a kind of TEE is held against."""
+    return _STACKED.get(tee, (tee,))
 
 
 @runtime_checkable
@@ -67,9 +78,12 @@ class EvidencePolicy:
     Attributes:
         max_age_s: How old the keyset may be when there is no nonce, in seconds; None
             if there has to be one.
+        require_revocation: Whether a certificate is refused where its vendor's list of
+            revoked ones did not come with the evidence.
     """
 
     max_age_s: _U32 | None = None
+    require_revocation: _Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,58 +100,21 @@ class EnclavePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SnpPolicy:
-    """What is accepted of an SEV-SNP enclave. Empty lists pin nothing.
+class InsecureRoot:
+    """A root of made-up hardware that counts all the same. For tests only.
 
     Attributes:
-        measurements: Launch measurements, 48 bytes each.
-        id_key_digests: SHA-384 of keys that may sign an image, 48 bytes each.
-        author_key_digests: SHA-384 of keys that may certify those, 48 bytes each.
-        host_data: What the host may have said at launch, 32 bytes each.
-        minimum_tcb: The least firmware, or None.
-        minimum_guest_svn: The least security version of the image.
-        vmpl: Privilege levels, of 0 to 3, that may have asked for the evidence.
-        products: Processor lines.
-        allow_smt: Whether multithreading may be on.
-        allow_migration: Whether a migration agent may be associated.
-        insecure_allow_debug: Whether the host may read the enclave's memory.
-
-    Raises:
-        ValueError: If a digest of zeros is pinned, which no key has.
+        vendor: Whose evidence it may stand behind.
+        sha256: Of the certificate's DER, 32 bytes.
+        product: The processor line that it stands for, where the vendor has several.
     """
 
-    measurements: _Sha384s = ()
-    id_key_digests: _Sha384s = ()
-    author_key_digests: _Sha384s = ()
-    host_data: _Sha256s = ()
-    minimum_tcb: Tcb | None = None
-    minimum_guest_svn: _U32 = 0
-    vmpl: _Vmpls = (0,)
-    products: _Products = roots.PRODUCTS
-    allow_smt: _Flag = True
-    allow_migration: _Flag = False
-    insecure_allow_debug: _Flag = False
+    vendor: Annotated[str, Key("vendor", required=True)]
+    sha256: Annotated[bytes, size(32), Key("sha256", required=True)]
+    product: str = ""
 
-    def __post_init__(self) -> None:
-        for key, pins in self.identity.items():
-            if not all(map(any, pins)):
-                raise ValueError(
-                    f"{key}: expected digests, got zeros, which stand for none"
-                )
 
-    @property
-    def identity(self) -> dict[str, tuple[bytes, ...]]:
-        """What says which image, or whose, is accepted, by key."""
-        return {
-            "measurements": self.measurements,
-            "id_key_digests": self.id_key_digests,
-            "author_key_digests": self.author_key_digests,
-        }
-
-    @property
-    def pins_identity(self) -> bool:
-        """Whether something says which image, or whose, is accepted."""
-        return any(self.identity.values())
+_Roots = Annotated[tuple[InsecureRoot, ...], _MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +128,8 @@ class Policy:
         version: Of the file's format: 1.
         insecure_accept_simulation: Whether simulated evidence, which proves nothing, is
             accepted.
+        insecure_roots: Roots of made-up hardware that count; what they sign is treated
+            as simulated, and warned of.
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
@@ -162,6 +141,7 @@ class Policy:
 
     version: Annotated[_Version, Key("version", required=True)] = VERSION
     insecure_accept_simulation: _Flag = False
+    insecure_roots: _Roots = ()
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
@@ -199,9 +179,30 @@ class Policy:
         return Policy(insecure_accept_simulation=True)
 
     @property
+    def anchors(self) -> roots.Anchors:
+        """The roots that count: the vendors', and made-up ones if they are named."""
+        more = tuple(
+            roots.Root(
+                name=f"INSECURE made-up root of {each.vendor}",
+                vendor=each.vendor,
+                product=each.product,
+                simulated=True,
+                digest=each.sha256,
+            )
+            for each in self.insecure_roots
+        )
+        return roots.Anchors(
+            (*roots.PINNED.roots, *more), self.evidence.require_revocation
+        )
+
+    @property
     def tees(self) -> tuple[str, ...]:
         """The genuine TEEs that are accepted."""
         return tuple(tee for tee, table in self._tables().items() if table is not None)
+
+    def accepts(self, tee: str) -> bool:
+        """Whether a genuine TEE is accepted; one on top of another needs both."""
+        return set(tee_tables(tee)) <= set(self.tees)
 
     def to_json(self) -> dict[str, object]:
         """The policy as JSON, every default written out, byte strings in hexadecimal.

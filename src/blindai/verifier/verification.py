@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hmac
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,10 +13,11 @@ from blindai.protocol.attestation import (
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
     Attestation,
+    Evidence,
     parse_attestation,
 )
-from blindai.protocol.keyset import NONCE_BYTES, Purpose
-from blindai.verifier import snp, snp_appraisal
+from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
+from blindai.verifier import roots, snp
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from blindai.transcript import Check
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import AttestationResult, VerifiedClaims
+    from blindai.verifier.roots import Anchors
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,28 @@ class Tee:
         appraise: Writes the lines that only this TEE has.
     """
 
-    verify: Callable[[Attestation, Procedure, datetime], VerifiedClaims]
+    verify: Callable[[Evidence, Procedure, datetime, Anchors], VerifiedClaims]
     appraise: Callable[[VerifiedClaims, Policy], Iterator[Check]]
 
 
-_SNP = Tee(functools.partial(snp.verify, simulated=False), snp_appraisal.appraise)
-_SIMULATED_SNP = Tee(
-    functools.partial(snp.verify, simulated=True), snp_appraisal.appraise
-)
-_TEES: Mapping[str, Tee] = MappingProxyType(
+TEES: Mapping[str, Tee] = MappingProxyType(
     {
-        SEV_SNP_REPORT_TYPE: _SNP,
-        SIMULATED_SEV_SNP_REPORT_TYPE: _SIMULATED_SNP,
+        SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
     }
 )
+
+
+def tee_of(media_type: str) -> Tee:
+    """The kind of TEE that evidence of a media type is from.
+
+    Raises:
+        EvidenceError: If there is none.
+    """
+    tee = TEES.get(media_type)
+    if tee is None:
+        raise EvidenceError(f"evidence: expected one of {', '.join(TEES)}, got another")
+    return tee
 
 
 def verify(
@@ -101,18 +110,21 @@ def _verify(
     collection: bytes, challenge: Challenge, procedure: Procedure
 ) -> AttestationResult:
     attestation = parse_attestation(collection)
-    tee = _TEES.get(attestation.evidence_type)
-    if tee is None:
-        raise EvidenceError(
-            f"evidence: expected one of {', '.join(_TEES)}, got another"
-        )
+    tee = tee_of(attestation.evidence.media_type)
     bound = Bound(
         keyset.parse_keyset(attestation.keyset),
         keyset.parse_statement(attestation.statement),
     )
-    verified = tee.verify(attestation, procedure, challenge.now)
+    anchors = anchors_for(attestation.evidence, challenge.policy)
+    verified = tee.verify(attestation.evidence, procedure, challenge.now, anchors)
     _verify_binding(procedure, verified, bound, attestation)
     return appraise(verified, bound, challenge, procedure.transcript, tee.appraise)
+
+
+def anchors_for(evidence: Evidence, policy: Policy) -> Anchors:
+    """The roots that count for evidence: the simulated one for it, and only for it."""
+    simulated = evidence.media_type == SIMULATED_SEV_SNP_REPORT_TYPE
+    return roots.SIMULATION if simulated else policy.anchors
 
 
 def _verify_binding(
@@ -128,7 +140,9 @@ def _verify_binding(
             keyset.
     """
     report_data = verified.claims.report_data
-    expected = keyset.bind(attestation.statement)
+    binding = keyset.bind(bound.statement)
+    whole = len(report_data) == REPORT_DATA_BYTES
+    expected = binding.report_data if whole else binding.digest
     procedure.require(
         "report data",
         holds=hmac.compare_digest(report_data, expected),

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from blindai.attester.simulated import CHIP_ID, SimulatedPlatform, endorse
 from blindai.errors import EvidenceError
-from blindai.verifier.certificates import Certificate, Extension, parse_chain
-from blindai.verifier.snp_leaf import parse_leaf
-from blindai.verifier.snp_report import SigningKey
+from blindai.verifier.certificates import Certificate, Extension, parse_pem
+from blindai.verifier.snp.leaf import parse_leaf
+from blindai.verifier.snp.report import SigningKey
 
 KEY = ec.generate_private_key(ec.SECP384R1()).public_key()
 AMD = bytes.fromhex("2b060104019c7801")
 
 
 def leaf(platform: SimulatedPlatform) -> Certificate:
-    return parse_chain(endorse(platform, KEY)).leaf
+    return parse_pem(endorse(platform, KEY))[0]
 
 
 def with_extension(oid: bytes, value: bytes) -> Certificate:
@@ -36,19 +38,7 @@ def without_extension(oid: bytes) -> Certificate:
 
 
 def _with(certificate: Certificate, extensions: dict[bytes, Extension]) -> Certificate:
-    return Certificate(
-        digest=certificate.digest,
-        tbs=certificate.tbs,
-        algorithm=certificate.algorithm,
-        signature=certificate.signature,
-        issuer=certificate.issuer,
-        subject=certificate.subject,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
-        spki=certificate.spki,
-        extensions=extensions,
-        may_issue=certificate.may_issue,
-    )
+    return replace(certificate, extensions=extensions)
 
 
 def test_a_vcek_names_its_chip_and_firmware() -> None:

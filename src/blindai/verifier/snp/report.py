@@ -28,12 +28,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from blindai.errors import EvidenceError
-from blindai.verifier.claims import Claims, GuestPolicy, Tcb
+from blindai.verifier.snp.claims import GuestPolicy, SnpClaims, Tcb
 
 REPORT_BYTES = 0x4A0
 SIGNED_BYTES = 0x2A0
 VERSIONS = (2, 3)
-TEE = "sev-snp"
 
 _RESERVED = (
     ("after the flags", 0x04C, 0x050),
@@ -61,7 +60,9 @@ class Report:
     """A report, cut into its fields but not believed.
 
     Attributes:
-        claims: What it says about the enclave.
+        measurement: Launch measurement, 48 bytes (SHA-384).
+        report_data: What the guest bound to it, 64 bytes.
+        claims: What else it says about the enclave.
         signed: The bytes under the signature, 672.
         signature: R, S and what follows them, 512 bytes.
         signature_algorithm: 1 for ECDSA P-384 with SHA-384.
@@ -73,7 +74,9 @@ class Report:
         cpuid: Family, model and stepping; None in version 2.
     """
 
-    claims: Claims
+    measurement: bytes
+    report_data: bytes
+    claims: SnpClaims
     signed: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     signature_algorithm: int
@@ -100,6 +103,8 @@ def parse_report(data: bytes) -> Report:
     _require_reserved_zero(data, version)
     flags = _number(data, 0x048, 4)
     return Report(
+        measurement=data[0x090:0x0C0],
+        report_data=data[0x050:0x090],
         claims=_claims(data),
         signed=data[:SIGNED_BYTES],
         signature=data[SIGNED_BYTES:],
@@ -123,15 +128,10 @@ def _require_reserved_zero(data: bytes, version: int) -> None:
         raise EvidenceError("report flags: expected the reserved bits to be zero")
 
 
-def _claims(data: bytes) -> Claims:
-    policy = _guest_policy(_number(data, 0x008, 8))
-    return Claims(
-        tee=TEE,
-        measurement=data[0x090:0x0C0],
-        report_data=data[0x050:0x090],
-        debug=policy.debug,
+def _claims(data: bytes) -> SnpClaims:
+    return SnpClaims(
         vmpl=_vmpl(data),
-        guest_policy=policy,
+        guest_policy=_guest_policy(_number(data, 0x008, 8)),
         guest_svn=_number(data, 0x004, 4),
         family_id=data[0x010:0x020],
         image_id=data[0x020:0x030],

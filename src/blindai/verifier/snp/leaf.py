@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from blindai.errors import EvidenceError
 from blindai.verifier import der
-from blindai.verifier.snp_report import SigningKey
+from blindai.verifier.snp.report import SigningKey
 
 if TYPE_CHECKING:
     from blindai.verifier.certificates import Certificate
@@ -53,6 +53,11 @@ class Leaf:
     tcb: bytes
     hwid: bytes
     csp_id: str
+
+
+def is_leaf(certificate: Certificate) -> bool:
+    """Whether a certificate has the extensions of a VCEK or VLEK."""
+    return not certificate.extensions.keys().isdisjoint({_HWID, _CSP_ID})
 
 
 def parse_leaf(certificate: Certificate) -> Leaf:

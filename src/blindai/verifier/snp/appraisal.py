@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blindai.verifier.policy import SnpPolicy
 from blindai.verifier.procedure import NOT_PINNED, judge, pinned, unevaluated
+from blindai.verifier.snp.claims import SnpClaims
+from blindai.verifier.snp.policy import SnpPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blindai.transcript import Check
-    from blindai.verifier.claims import Claims
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import VerifiedClaims
 
@@ -26,9 +26,10 @@ TCB = "AMD 56860 2.2, TCB_VERSION"
 def appraise(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
     """All lines about the enclave and the machine below it."""
     accepted = policy.sev_snp or SnpPolicy()
+    claims = verified.claims.of(SnpClaims)
     yield _product(verified, accepted)
-    yield from _guest_policy(verified.claims, accepted)
-    yield from _versions(verified.claims, accepted)
+    yield from _guest_policy(claims, accepted)
+    yield from _versions(claims, accepted)
     yield from _reference_values(verified, accepted)
 
 
@@ -42,8 +43,12 @@ def _product(verified: VerifiedClaims, policy: SnpPolicy) -> Check:
     )
 
 
-def _guest_policy(claims: Claims, policy: SnpPolicy) -> Iterator[Check]:
-    yield _switch("debug mode", on=claims.debug, may_be_on=policy.insecure_allow_debug)
+def _guest_policy(claims: SnpClaims, policy: SnpPolicy) -> Iterator[Check]:
+    yield _switch(
+        "debug mode",
+        on=claims.guest_policy.debug,
+        may_be_on=policy.insecure_allow_debug,
+    )
     yield _switch(
         "migration agent",
         on=claims.guest_policy.migrate_ma,
@@ -66,7 +71,7 @@ def _switch(name: str, *, on: bool, may_be_on: bool) -> Check:
     )
 
 
-def _versions(claims: Claims, policy: SnpPolicy) -> Iterator[Check]:
+def _versions(claims: SnpClaims, policy: SnpPolicy) -> Iterator[Check]:
     yield judge(
         "VMPL",
         holds=claims.vmpl in policy.vmpl,
@@ -101,10 +106,10 @@ def _reference_values(verified: VerifiedClaims, policy: SnpPolicy) -> Iterator[C
     Genuine hardware runs any program, so where none of them is pinned, the measurement
     is required and not evaluated: that refuses.
     """
-    claims = verified.claims
+    claims = verified.claims.of(SnpClaims)
     required = not (policy.pins_identity or verified.root.simulated)
     for name, pins, actual in (
-        ("measurement", policy.measurements, claims.measurement),
+        ("measurement", policy.measurements, verified.claims.measurement),
         ("host data", policy.host_data, claims.host_data),
         ("ID key digest", policy.id_key_digests, claims.id_key_digest),
         ("author key digest", policy.author_key_digests, claims.author_key_digest),

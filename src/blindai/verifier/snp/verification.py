@@ -4,41 +4,37 @@ Documents: AMD 56860 (SEV-SNP firmware ABI) revision 1.57; AMD 57230 (VCEK certi
 and KDS interface) revision 1.00; AMD 58369 (VLEK certificate) revision 0.10; RFC 5280
 (certificates).
 
-The simulated TEE's reports are the same but for their root, so they go the same way;
-`simulated` says which roots count.
+The simulated TEE's reports are the same but for their root, so they go the same way.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from blindai.verifier import roots
-from blindai.verifier.certificates import (
-    RSASSA_PSS_SHA384,
-    is_signed_by,
-    load_p384_key,
-    load_rsa_key,
-    parse_chain,
-)
+from blindai.errors import EvidenceError
+from blindai.verifier import chains, roots
+from blindai.verifier.claims import Claims
+from blindai.verifier.endorsed import gather
 from blindai.verifier.procedure import unevaluated
 from blindai.verifier.result import TOKEN, VerifiedClaims
-from blindai.verifier.snp_leaf import parse_leaf
-from blindai.verifier.snp_report import SigningKey, parse_report
+from blindai.verifier.signatures import Algorithm, load_ecdsa_key, verifies
+from blindai.verifier.snp.leaf import is_leaf, parse_leaf
+from blindai.verifier.snp.report import SigningKey, parse_report
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from blindai.protocol.attestation import Attestation
-    from blindai.verifier.certificates import Certificate, Chain
+    from blindai.protocol.attestation import Evidence
+    from blindai.verifier.certificates import Certificate
+    from blindai.verifier.endorsed import Endorsements
     from blindai.verifier.procedure import Procedure
-    from blindai.verifier.roots import Root
-    from blindai.verifier.snp_leaf import Leaf
-    from blindai.verifier.snp_report import Report
+    from blindai.verifier.roots import Anchors, Root
+    from blindai.verifier.snp.leaf import Leaf
+    from blindai.verifier.snp.report import Report
 
+TEE = "sev-snp"
 REPORT = "AMD 56860 7.3, ATTESTATION_REPORT"
 SIGNATURE = "AMD 56860 10, Digital Signatures"
 LEAF = "AMD 57230 3, VCEK certificate"
@@ -57,11 +53,7 @@ _MODELS = {
 
 
 def verify(
-    attestation: Attestation,
-    procedure: Procedure,
-    now: datetime,
-    *,
-    simulated: bool,
+    evidence: Evidence, procedure: Procedure, now: datetime, anchors: Anchors
 ) -> VerifiedClaims:
     """Verify an SEV-SNP report.
 
@@ -72,123 +64,54 @@ def verify(
     5. The report agrees with itself.
 
     Args:
-        attestation: What was sent.
+        evidence: What was sent.
         procedure: Where the transcript is written.
         now: For when to verify, with a time zone.
-        simulated: Whether the simulated root counts, and only it.
+        anchors: The roots that count.
 
     Raises:
         EvidenceError: If something is malformed.
         VerificationError: If a step does not hold.
     """
-    report = parse_report(attestation.evidence)
-    chain = parse_chain(attestation.endorsements)
-    leaf = parse_leaf(chain.leaf)
-    root = _verify_chain(procedure, chain, now, simulated=simulated)
-    _verify_signature(procedure, report, chain.leaf)
+    report = parse_report(evidence.evidence)
+    endorsements = gather(evidence.endorsements)
+    certificate = _leaf_certificate(endorsements)
+    leaf = parse_leaf(certificate)
+    trust = chains.Trust(
+        now=now,
+        anchors=anchors,
+        vendor=roots.AMD,
+        source=CHAIN,
+        algorithms=frozenset({Algorithm.RSASSA_PSS_SHA384}),
+        crls=endorsements.crls,
+        unlisted=1,  # a leaf ends with its TCB; all leaves have the serial number 0
+    )
+    root = chains.verify(procedure, certificate, endorsements.certificates, trust)
+    _verify_signature(procedure, report, certificate)
     _verify_platform(procedure, report, leaf, root)
     _verify_consistency(procedure, report)
-    return VerifiedClaims(claims=report.claims, root=root, token=TOKEN)
+    claims = Claims(
+        tee=TEE,
+        measurement=report.measurement,
+        report_data=report.report_data,
+        debug=report.claims.guest_policy.debug,
+        details=report.claims,
+    )
+    return VerifiedClaims(claims=claims, root=root, token=TOKEN)
 
 
-def _verify_chain(
-    procedure: Procedure, chain: Chain, now: datetime, *, simulated: bool
-) -> Root:
-    """Step 2. The root's own signature adds nothing to its pinned digest.
+def _leaf_certificate(endorsements: Endorsements) -> Certificate:
+    """The one VCEK or VLEK; nothing is believed for that.
 
     Raises:
-        EvidenceError: If an authentic certificate holds no key of the expected kind.
-        VerificationError: If the step does not hold.
+        EvidenceError: If there is none, or more than one.
     """
-    root = roots.find(chain.root.digest)
-    procedure.require(
-        "root certificate",
-        holds=root.supported and root.simulated is simulated,
-        expected=roots.expected(simulated=simulated),
-        actual=f"{root.name} (SHA-256 {root.digest.hex()})",
-        source=CHAIN,
-    )
-    _verify_issued(
-        procedure, "intermediate certificate", chain.intermediate, chain.root
-    )
-    _verify_issued(procedure, "leaf certificate", chain.leaf, chain.intermediate)
-    _verify_validity(procedure, "root certificate", chain.root, now)
-    _verify_validity(procedure, "intermediate certificate", chain.intermediate, now)
-    _verify_validity(procedure, "leaf certificate", chain.leaf, now)
-    procedure.note(
-        unevaluated(
-            "revocation",
-            reason="AMD's revocation list is not among the endorsements",
-            actual="not known",
-            source=CHAIN,
+    leaves = [each for each in endorsements.certificates if is_leaf(each)]
+    if len(leaves) != 1:
+        raise EvidenceError(
+            f"endorsements: expected one VCEK or VLEK certificate, got {len(leaves)}"
         )
-    )
-    return root
-
-
-def _verify_issued(
-    procedure: Procedure, what: str, certificate: Certificate, issuer: Certificate
-) -> None:
-    """One link of the chain; `issuer` is authentic already.
-
-    Raises:
-        EvidenceError: If the issuer's key is not RSA of 4096 bits.
-        VerificationError: If the link does not hold.
-    """
-    procedure.require(
-        f"{what}: issuer",
-        holds=certificate.issuer == issuer.subject and issuer.may_issue,
-        expected="the next certificate, which may issue others",
-        actual=_issuer(certificate, issuer),
-        source="RFC 5280 6.1.3 (a)(4), 6.1.4 (k)(n)",
-    )
-    known = certificate.algorithm in RSASSA_PSS_SHA384
-    procedure.require(
-        f"{what}: algorithm",
-        holds=known,
-        expected="RSASSA-PSS, SHA-384, salt of 48 bytes",
-        actual="that" if known else "another",
-        source=CHAIN,
-    )
-    signed = is_signed_by(certificate, load_rsa_key(issuer))
-    procedure.require(
-        f"{what}: signature",
-        holds=signed,
-        expected="made by the issuer's key",
-        actual="made by it" if signed else "not made by it",
-        source="RFC 5280 6.1.3 (a)(1)",
-    )
-    procedure.require(
-        f"{what}: critical extensions",
-        holds=not certificate.asks_for_more,
-        expected="none but basicConstraints and keyUsage",
-        actual="others" if certificate.asks_for_more else "no others",
-        source="RFC 5280 4.2",
-    )
-
-
-def _issuer(certificate: Certificate, issuer: Certificate) -> str:
-    if certificate.issuer != issuer.subject:
-        return "another name"
-    return "that" if issuer.may_issue else "one that may not issue"
-
-
-def _verify_validity(
-    procedure: Procedure, what: str, certificate: Certificate, now: datetime
-) -> None:
-    """Raises VerificationError if `now` is outside the certificate's validity.
-
-    Raises:
-        VerificationError: If it is.
-    """
-    first, last = certificate.not_before, certificate.not_after
-    procedure.require(
-        f"{what}: validity",
-        holds=first <= now <= last,
-        expected=f"{first.isoformat()} to {last.isoformat()}",
-        actual=now.isoformat(),
-        source="RFC 5280 6.1.3 (a)(2)",
-    )
+    return leaves[0]
 
 
 def _verify_signature(
@@ -219,13 +142,8 @@ def _verify_signature(
     signature = utils.encode_dss_signature(
         int.from_bytes(r, "little"), int.from_bytes(s, "little")
     )
-    try:
-        load_p384_key(certificate).verify(
-            signature, report.signed, ec.ECDSA(hashes.SHA384())
-        )
-        signed = True
-    except InvalidSignature:
-        signed = False
+    key = load_ecdsa_key(certificate.spki, ec.SECP384R1)
+    signed = verifies(Algorithm.ECDSA_SHA384, key, signature, report.signed)
     procedure.require(
         "report signature",
         holds=signed,

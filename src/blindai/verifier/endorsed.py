@@ -1,0 +1,70 @@
+"""What vendors say about evidence, sorted by what it is; nothing is believed yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blindai.errors import EvidenceError
+from blindai.protocol.attestation import (
+    CRL_TYPE,
+    INTEL_COLLATERAL_TYPE,
+    PEM_CHAIN_TYPE,
+)
+from blindai.verifier.certificates import parse_pem
+from blindai.verifier.crl import parse_crl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blindai.protocol.attestation import Endorsement
+    from blindai.verifier.certificates import Certificate
+    from blindai.verifier.crl import Crl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endorsements:
+    """Endorsements by kind.
+
+    Attributes:
+        certificates: Of all chains, in the order in which they came.
+        crls: Lists of revoked certificates.
+        intel_collateral: Intel's TCB information, identities and lists, as JSON; empty
+            where there is none.
+    """
+
+    certificates: tuple[Certificate, ...] = ()
+    crls: tuple[Crl, ...] = ()
+    intel_collateral: bytes = field(default=b"", repr=False)
+
+
+def gather(endorsements: Iterable[Endorsement]) -> Endorsements:
+    """Read endorsements and sort them.
+
+    Raises:
+        EvidenceError: If one is malformed or of an unknown kind, or if there are two of
+            Intel's collateral.
+    """
+    certificates: list[Certificate] = []
+    crls: list[Crl] = []
+    collateral: list[bytes] = []
+    for each in endorsements:
+        match each.media_type:
+            case t if t == PEM_CHAIN_TYPE:
+                certificates += parse_pem(each.content)
+            case t if t == CRL_TYPE:
+                crls.append(parse_crl(each.content))
+            case t if t == INTEL_COLLATERAL_TYPE:
+                collateral.append(each.content)
+            case _:
+                raise EvidenceError(
+                    f"endorsement: expected {PEM_CHAIN_TYPE}, {CRL_TYPE} or"
+                    f" {INTEL_COLLATERAL_TYPE}, got another"
+                )
+    if len(collateral) > 1:
+        raise EvidenceError("endorsements: expected Intel's collateral once")
+    return Endorsements(
+        certificates=tuple(certificates),
+        crls=tuple(crls),
+        intel_collateral=b"".join(collateral),
+    )
