@@ -28,6 +28,7 @@ from blindai.verifier import (
     SnpPolicy,
     Tcb,
 )
+from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
@@ -149,6 +150,14 @@ def test_every_key_of_sev_snp_stands_in_its_page_with_its_default() -> None:
     assert documented("docs/policy.md", "## `[sev-snp]`") == expected
 
 
+def test_every_key_of_tpm_stands_in_its_page_with_its_default() -> None:
+    expected = {key: written(value) for key, value in tables.items(TpmPolicy())}
+    expected |= {"bank": '`"sha256"`', "index": "required", "digests": "required"}
+
+    assert {field.name for field in dataclasses.fields(PcrPin)} <= expected.keys()
+    assert documented("docs/policy.md", "## `[tpm]`") == expected
+
+
 def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected = {key: written(value) for key, value in tables.items(SIMULATION)}
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
@@ -182,7 +191,14 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     assert {code(row[0]) for row in found} == KNOWN_VARIABLES
 
 
-@pytest.mark.parametrize("text", fenced("docs/policy.md", "toml"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        *fenced("docs/policy.md", "toml"),
+        *fenced("docs/tees/tpm.md", "toml"),
+        *fenced("docs/tees/azure.md", "toml"),
+    ],
+)
 def test_a_policy_in_the_page_is_one(text: str) -> None:
     Policy.parse(text)
 

@@ -46,6 +46,9 @@ from blindai.verifier import roots
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.tpm.policy import (
+    TpmPolicy,  # noqa: TC001  the reader needs the hint
+)
 
 VERSION: Final = 1
 _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
@@ -133,6 +136,7 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -145,6 +149,7 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    tpm: TpmPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.insecure_accept_simulation:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
+    AZURE_SNP_TYPE,
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
+    TPM_QUOTE_TYPE,
     Attestation,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import roots, snp
+from blindai.verifier import roots, snp, tpm
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
@@ -44,10 +46,13 @@ class Tee:
     appraise: Callable[[VerifiedClaims, Policy], Iterator[Check]]
 
 
+_AZURE_SNP = tpm.Azure(tpm.AZURE_SNP, SEV_SNP_REPORT_TYPE, snp.verify, snp.appraise)
 TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        TPM_QUOTE_TYPE: Tee(tpm.verify, tpm.appraise),
+        AZURE_SNP_TYPE: Tee(_AZURE_SNP.verify, _AZURE_SNP.appraise),
     }
 )
 

@@ -1,0 +1,361 @@
+"""A made-up Azure confidential VM: one test for each line that can refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blindai.attester.simulated import SimulatedPlatform
+from blindai.errors import EvidenceError, VerificationError
+from blindai.protocol.keyset import Binding
+from blindai.testing.vendors.azure import (
+    TDX,
+    AzureVm,
+    HclFields,
+    ak_key,
+    runtime_claims,
+    web_key,
+)
+from blindai.testing.vendors.tpm import MadeUpTpm, secure_boot, separator
+from blindai.verifier import Policy, SnpClaims, SnpPolicy
+from blindai.verifier.procedure import Procedure
+from blindai.verifier.result import VerifiedClaims
+from blindai.verifier.tpm.claims import AkSource, AzureClaims, AzureConfiguration
+from blindai.verifier.tpm.hcl import (
+    HclReport,
+    ReportType,
+    RuntimeClaims,
+    parse_hcl_report,
+    parse_runtime_claims,
+)
+from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
+from blindai.verifier.verification import tee_of
+
+Verify = Callable[..., tuple[VerifiedClaims, Procedure]]
+BINDING = Binding(bytes(range(32)), None)
+VM = AzureVm()
+KERNEL = PcrPin(index=11, digests=(VM.tpm.pcrs["sha256"][11],))
+POLICY = Policy(
+    sev_snp=SnpPolicy(measurements=(VM.platform.measurement,)),
+    tpm=TpmPolicy(pcrs=(KERNEL,)),
+)
+OTHER_KEY = rsa.generate_private_key(65537, 2048)
+
+
+def test_honest_evidence_is_verified(verify: Verify) -> None:
+    verified, procedure = verify(VM.attest(BINDING))
+
+    claims = verified.claims
+    details = claims.of(AzureClaims)
+    assert claims.tee == "az-snp"
+    assert claims.report_data == BINDING.digest
+    assert claims.measurement == VM.tpm.quote(b"").pcr_digest
+    assert not claims.debug
+    assert details.hardware.measurement == VM.platform.measurement
+    assert details.hardware.of(SnpClaims).vmpl == 0
+    assert details.tpm.ak_source is AkSource.HARDWARE
+    assert details.tpm.pcrs == VM.tpm.pcrs
+    assert details.configuration == AzureConfiguration(
+        vm_id="00000000-0000-0000-0000-000000000000",
+        secure_boot=True,
+        console_enabled=True,
+        user_data=bytes(64),
+    )
+    assert not procedure.transcript.refusals
+
+
+def test_an_accepted_machine_is_accepted(verify: Verify) -> None:
+    verified, _ = verify(VM.attest(BINDING))
+
+    lines = list(tee_of(VM.tee).appraise(verified, POLICY))
+
+    assert all(check.holds for check in lines)
+    names = [check.name for check in lines]
+    assert names.index("measurement") < names.index("PCR 11 (sha256)")
+
+
+def test_debug_mode_of_the_hardware_is_the_machines(verify: Verify) -> None:
+    vm = AzureVm(platform=SimulatedPlatform(guest_policy=0xB001F))
+
+    verified, _ = verify(vm.attest(BINDING))
+
+    assert verified.claims.debug
+
+
+OFF = {"console-enabled": True, "secure-boot": False, "vmUniqueId": "0" * 36}
+
+
+@pytest.mark.parametrize(
+    ("policy", "vm", "line"),
+    [
+        pytest.param(
+            replace(POLICY, sev_snp=SnpPolicy(measurements=(b"m" * 48,))),
+            VM,
+            "measurement",
+            id="another paravisor",
+        ),
+        pytest.param(
+            replace(POLICY, tpm=TpmPolicy(pcrs=(replace(KERNEL, index=4),))),
+            VM,
+            "PCR 4 (sha256)",
+            id="another kernel",
+        ),
+        pytest.param(
+            replace(POLICY, tpm=TpmPolicy(pcrs=(KERNEL,), allow_console=False)),
+            VM,
+            "Azure console",
+            id="console",
+        ),
+        pytest.param(
+            replace(POLICY, tpm=TpmPolicy(pcrs=(KERNEL,), require_secure_boot=True)),
+            AzureVm(claims=runtime_claims(ak_key(), **{"vm-configuration": OFF})),
+            "secure boot",
+            id="secure boot off",
+        ),
+        pytest.param(
+            replace(
+                POLICY,
+                tpm=TpmPolicy(
+                    pcrs=(replace(KERNEL, digests=(bytes(32),)),),
+                    require_secure_boot=True,
+                ),
+                insecure_accept_simulation=True,
+            ),
+            AzureVm(
+                tpm=MadeUpTpm(
+                    key=ak_key(), measurements=(secure_boot(on=False), separator(7))
+                )
+            ),
+            "secure boot",
+            id="the log says that secure boot is off",
+        ),
+        pytest.param(
+            replace(
+                POLICY,
+                tpm=TpmPolicy(pcrs=(KERNEL,), ak_sources=("certificate",)),
+            ),
+            VM,
+            "attestation key",
+            id="only certified keys",
+        ),
+    ],
+)
+def test_another_machine_is_refused(
+    verify: Verify, policy: Policy, vm: AzureVm, line: str
+) -> None:
+    verified, _ = verify(vm.attest(BINDING))
+
+    lines = tee_of(vm.tee).appraise(verified, policy)
+
+    assert [check.name for check in lines if not check.holds] == [line]
+
+
+def without_console() -> AzureVm:
+    configuration = OFF | {"console-enabled": False}
+    return AzureVm(
+        claims=runtime_claims(ak_key(), **{"vm-configuration": configuration})
+    )
+
+
+def test_a_machine_without_a_console_is_accepted(verify: Verify) -> None:
+    verified, _ = verify(without_console().attest(BINDING))
+    policy = replace(POLICY, tpm=TpmPolicy(pcrs=(KERNEL,), allow_console=False))
+
+    lines = tee_of(VM.tee).appraise(verified, policy)
+
+    assert all(check.holds for check in lines)
+
+
+def test_a_policy_without_a_table_for_tpms_shows_their_lines(verify: Verify) -> None:
+    verified, _ = verify(VM.attest(BINDING))
+
+    lines = list(tee_of(VM.tee).appraise(verified, Policy.for_simulation()))
+
+    assert "Azure console" in {check.name for check in lines}
+
+
+@pytest.mark.parametrize(
+    ("vm", "changes", "message"),
+    [
+        pytest.param(
+            AzureVm(platform=SimulatedPlatform(vmpl=2)),
+            {},
+            "privilege level: .* got VMPL 2",
+            id="VMPL 2",
+        ),
+        pytest.param(VM, {"report_data": b"r" * 64}, "paravisor's claims", id="data"),
+        pytest.param(
+            VM,
+            {"claims": runtime_claims(OTHER_KEY)},
+            "paravisor's claims",
+            id="other claims",
+        ),
+        pytest.param(
+            AzureVm(claims=runtime_claims(OTHER_KEY)),
+            {},
+            "quote signature",
+            id="another key",
+        ),
+        pytest.param(
+            AzureVm(platform=SimulatedPlatform(leaf_tcb=bytes(8))),
+            {},
+            "reported TCB",
+            id="hardware",
+        ),
+    ],
+)
+def test_evidence_that_does_not_hold_is_refused(
+    verify: Verify, vm: AzureVm, changes: dict[str, bytes], message: str
+) -> None:
+    with pytest.raises(VerificationError, match=message):
+        verify(vm.attest(BINDING, **changes))
+
+
+def test_evidence_of_a_td_is_not_of_snp(verify: Verify) -> None:
+    with pytest.raises(EvidenceError, match="expected one of az-snp"):
+        verify(VM.attest(BINDING, report_type=TDX))
+
+
+FIELDS = HclFields(payload=b"p" * 1184, claims=b"{}")
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    for version in (1, 2):
+        report = parse_hcl_report(replace(FIELDS, version=version).encode())
+
+        assert report == HclReport(
+            type=ReportType.SEV_SNP, payload=b"p" * 1184, claims=b"{}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"signature": b"HCLB"}, "expected HCLA", id="signature"),
+        pytest.param({"version": 3}, "version 1 or 2", id="version"),
+        pytest.param({"runtime_version": 2}, "runtime data 1", id="runtime"),
+        pytest.param({"hash_type": 2}, "hashed with SHA-256", id="hash"),
+        pytest.param({"report_type": 3}, "SEV-SNP or TDX .* got 3", id="type"),
+        pytest.param({"size": 21}, "claims of one size", id="size"),
+        pytest.param({"claims_size": 4097}, "at most 4096", id="limit"),
+        pytest.param({"rest": b"\x00\x01"}, "then zeros", id="rest"),
+        pytest.param({"claims_size": 3, "rest": b""}, "expected 3 bytes", id="cut"),
+    ],
+)
+def test_other_reports_are_refused(changes: dict[str, object], message: str) -> None:
+    fields = replace(FIELDS, **changes)  # type: ignore[arg-type]  # one of many
+
+    with pytest.raises(EvidenceError, match=message):
+        parse_hcl_report(fields.encode())
+
+
+def claims(**changes: object) -> bytes:
+    return runtime_claims(ak_key(), **changes)
+
+
+def keys(**changes: object) -> bytes:
+    key = web_key("HCLAkPub", ak_key(), "sign") | changes
+    return claims(keys=[key])
+
+
+SHORT = rsa.generate_private_key(65537, 1024)  # noqa: S505  that is refused
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"{", "JSON in ASCII", id="no JSON"),
+        pytest.param(b"[" * 4096, "JSON in ASCII", id="deep"),
+        pytest.param('{"ü":1}'.encode(), "JSON in ASCII", id="not ASCII"),
+        pytest.param(b'{"keys":[],"keys":[]}', "JSON in ASCII", id="a key twice"),
+        pytest.param(b"[]", "vm-configuration to be a dict", id="a list"),
+        pytest.param(claims(keys={}), "keys to be a list", id="keys"),
+        pytest.param(claims(keys=[]), "one RSA key", id="no key"),
+        pytest.param(claims(keys=[1]), "kid to be a str", id="a number"),
+        pytest.param(
+            claims(keys=[web_key("HCLAkPub", ak_key(), "sign")] * 2),
+            "one RSA key",
+            id="two keys",
+        ),
+        pytest.param(keys(kid="HCLEkPub"), "one RSA key", id="another name"),
+        pytest.param(keys(kty="EC"), "one RSA key", id="another type"),
+        pytest.param(keys(n="+"), "n in its form", id="not base64url"),
+        pytest.param(keys(n="A"), "n in base64url", id="cut base64url"),
+        pytest.param(keys(e="AA"), "to be a key", id="exponent 0"),
+        pytest.param(
+            claims(keys=[web_key("HCLAkPub", SHORT, "sign")]), "256 bytes", id="short"
+        ),
+        pytest.param(
+            claims(**{"vm-configuration": OFF | {"vmUniqueId": "x" * 36}}),
+            "vmUniqueId in its form",
+            id="id",
+        ),
+        pytest.param(
+            claims(**{"vm-configuration": OFF | {"secure-boot": 1}}),
+            "secure-boot to be a bool",
+            id="secure boot",
+        ),
+        pytest.param(
+            claims(**{"vm-configuration": OFF | {"console-enabled": None}}),
+            "console-enabled to be a bool",
+            id="console",
+        ),
+        pytest.param(claims(**{"user-data": "00"}), "user-data in its", id="data"),
+    ],
+)
+def test_other_claims_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        parse_runtime_claims(data)
+
+
+def test_what_the_guest_wrote_is_read() -> None:
+    data = claims(**{"user-data": "AB" * 64})
+
+    assert parse_runtime_claims(data).configuration.user_data == b"\xab" * 64
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_give_a_report_or_the_one_error(data: bytes) -> None:
+    try:
+        report = parse_hcl_report(FIELDS.encode()[: 1216 + 4] + data)
+    except EvidenceError:
+        return
+
+    assert isinstance(report, HclReport)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda values: (
+        st.lists(values, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["keys", "kid", "kty", "n", "e", "vm-configuration"]),
+            values,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(JSON)
+def test_any_json_gives_claims_or_the_one_error(value: object) -> None:
+    changes = value if isinstance(value, dict) else {"keys": value}
+    try:
+        read = parse_runtime_claims(claims(**changes))
+    except EvidenceError:
+        return
+
+    assert isinstance(read, RuntimeClaims)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_give_claims_or_the_one_error(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        parse_runtime_claims(data)
