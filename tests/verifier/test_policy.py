@@ -350,7 +350,9 @@ class TestTheTableOfAnotherTee:
             WiderPolicy(sev_snp=pinned, another_tee=AnotherTeePolicy())
 
     def test_a_policy_without_any_names_both(self) -> None:
-        with pytest.raises(ValueError, match=r"\[sev-snp\], .*\[another-tee\], got none"):
+        with pytest.raises(
+            ValueError, match=r"\[sev-snp\], .*\[another-tee\], got none"
+        ):
             WiderPolicy()
 
 

@@ -113,7 +113,11 @@ OFF = {"console-enabled": True, "secure-boot": False, "vmUniqueId": "0" * 36}
         ),
         pytest.param(
             replace(POLICY, tpm=TpmPolicy(pcrs=(KERNEL,), require_secure_boot=True)),
-            AzureVm(claims=runtime_claims(ak_key(), **{"vm-configuration": OFF})),
+            AzureVm(
+                claims=runtime_claims(
+                    ak_key().public_key(), **{"vm-configuration": OFF}
+                )
+            ),
             "secure boot",
             id="secure boot off",
         ),
@@ -158,7 +162,9 @@ def test_another_machine_is_refused(
 def without_console() -> AzureVm:
     configuration = OFF | {"console-enabled": False}
     return AzureVm(
-        claims=runtime_claims(ak_key(), **{"vm-configuration": configuration})
+        claims=runtime_claims(
+            ak_key().public_key(), **{"vm-configuration": configuration}
+        )
     )
 
 
@@ -191,12 +197,12 @@ def test_a_policy_without_a_table_for_tpms_shows_their_lines(verify: Verify) -> 
         pytest.param(VM, {"report_data": b"r" * 64}, "paravisor's claims", id="data"),
         pytest.param(
             VM,
-            {"claims": runtime_claims(OTHER_KEY)},
+            {"claims": runtime_claims(OTHER_KEY.public_key())},
             "paravisor's claims",
             id="other claims",
         ),
         pytest.param(
-            AzureVm(claims=runtime_claims(OTHER_KEY)),
+            AzureVm(claims=runtime_claims(OTHER_KEY.public_key())),
             {},
             "quote signature",
             id="another key",
@@ -255,11 +261,11 @@ def test_other_reports_are_refused(changes: dict[str, object], message: str) -> 
 
 
 def claims(**changes: object) -> bytes:
-    return runtime_claims(ak_key(), **changes)
+    return runtime_claims(ak_key().public_key(), **changes)
 
 
 def keys(**changes: object) -> bytes:
-    key = web_key("HCLAkPub", ak_key(), "sign") | changes
+    key = web_key("HCLAkPub", ak_key().public_key(), "sign") | changes
     return claims(keys=[key])
 
 
@@ -278,7 +284,7 @@ SHORT = rsa.generate_private_key(65537, 1024)  # noqa: S505  that is refused
         pytest.param(claims(keys=[]), "one RSA key", id="no key"),
         pytest.param(claims(keys=[1]), "kid to be a str", id="a number"),
         pytest.param(
-            claims(keys=[web_key("HCLAkPub", ak_key(), "sign")] * 2),
+            claims(keys=[web_key("HCLAkPub", ak_key().public_key(), "sign")] * 2),
             "one RSA key",
             id="two keys",
         ),
@@ -288,7 +294,9 @@ SHORT = rsa.generate_private_key(65537, 1024)  # noqa: S505  that is refused
         pytest.param(keys(n="A"), "n in base64url", id="cut base64url"),
         pytest.param(keys(e="AA"), "to be a key", id="exponent 0"),
         pytest.param(
-            claims(keys=[web_key("HCLAkPub", SHORT, "sign")]), "256 bytes", id="short"
+            claims(keys=[web_key("HCLAkPub", SHORT.public_key(), "sign")]),
+            "256 bytes",
+            id="short",
         ),
         pytest.param(
             claims(**{"vm-configuration": OFF | {"vmUniqueId": "x" * 36}}),

@@ -45,8 +45,13 @@ def ak_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def runtime_claims(key: rsa.RSAPrivateKey, **changes: object) -> bytes:
-    """What the paravisor says, as JSON; `changes` are members of it."""
+def runtime_claims(key: rsa.RSAPublicKey, **changes: object) -> bytes:
+    """What the paravisor says, as JSON.
+
+    Args:
+        key: The vTPM's attestation key.
+        changes: Members of it.
+    """
     claims = {
         "keys": [web_key("HCLAkPub", key, "sign")],
         "vm-configuration": {
@@ -60,9 +65,9 @@ def runtime_claims(key: rsa.RSAPrivateKey, **changes: object) -> bytes:
     return json.dumps(claims | changes, separators=(",", ":")).encode()
 
 
-def web_key(name: str, key: rsa.RSAPrivateKey, use: str) -> dict[str, object]:
+def web_key(name: str, key: rsa.RSAPublicKey, use: str) -> dict[str, object]:
     """A JSON Web Key (RFC 7517)."""
-    numbers = key.public_key().public_numbers()
+    numbers = key.public_numbers()
     return {
         "kid": name,
         "key_ops": [use],
@@ -132,7 +137,7 @@ class AzureVm:
 
     platform: SimulatedPlatform = field(default_factory=SimulatedPlatform)
     tpm: MadeUpTpm = field(default_factory=lambda: MadeUpTpm(key=ak_key()))
-    claims: bytes = field(default_factory=lambda: runtime_claims(ak_key()))
+    claims: bytes = field(default_factory=lambda: runtime_claims(ak_key().public_key()))
 
     @property
     def tee(self) -> str:
