@@ -233,11 +233,18 @@ def test_a_td_of_azures_gets_its_quote_elsewhere(
     payload = bytes(range(256)) * 4
     azure(booted, write_nv, make_persistent, report_type=TDX, payload=payload)
 
-    evidence = AzureAttester(booted, quote_td=lambda report: report[::-1]).attest(
-        BINDING
-    )
+    asked: list[bytes] = []
 
-    assert parse_azure_tdx_evidence(evidence.evidence).td_quote == payload[::-1]
+    def quote_td(report: bytes) -> bytes:
+        asked.append(report)
+        return report[::-1]
+
+    attester = AzureAttester(booted, quote_td=quote_td)
+    evidence = [attester.attest(BINDING) for _ in range(2)]
+
+    for each in evidence:
+        assert parse_azure_tdx_evidence(each.evidence).td_quote == payload[::-1]
+    assert asked == [payload]
 
 
 def test_a_td_of_azures_without_a_quote_is_refused(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 from blindai.attester.simulated import SimulatedPlatform
 from blindai.errors import EvidenceError, VerificationError
+from blindai.protocol.attestation import AZURE_TDX_TYPE, TDX_QUOTE_TYPE, Evidence
 from blindai.protocol.keyset import Binding
+from blindai.testing import NOW
 from blindai.testing.vendors.azure import (
     TDX,
     AzureVm,
@@ -22,10 +26,18 @@ from blindai.testing.vendors.azure import (
     web_key,
 )
 from blindai.testing.vendors.tpm import MadeUpTpm, secure_boot, separator
-from blindai.verifier import Policy, SnpClaims, SnpPolicy
+from blindai.verifier import Claims, Policy, SnpClaims, SnpPolicy, roots
 from blindai.verifier.procedure import Procedure
-from blindai.verifier.result import VerifiedClaims
-from blindai.verifier.tpm.claims import AkSource, AzureClaims, AzureConfiguration
+from blindai.verifier.result import TOKEN, VerifiedClaims
+from blindai.verifier.tpm import AZURE_TDX, Azure
+from blindai.verifier.tpm.boot import Boot
+from blindai.verifier.tpm.claims import (
+    AkSource,
+    AzureClaims,
+    AzureConfiguration,
+    Clock,
+    TpmClaims,
+)
 from blindai.verifier.tpm.hcl import (
     HclReport,
     ReportType,
@@ -37,6 +49,7 @@ from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 from blindai.verifier.verification import tee_of
 
 Verify = Callable[..., tuple[VerifiedClaims, Procedure]]
+ANCHORS = roots.SIMULATION
 BINDING = Binding(bytes(range(32)), None)
 VM = AzureVm()
 KERNEL = PcrPin(index=11, digests=(VM.tpm.pcrs["sha256"][11],))
@@ -225,6 +238,63 @@ def test_evidence_that_does_not_hold_is_refused(
 def test_evidence_of_a_td_is_not_of_snp(verify: Verify) -> None:
     with pytest.raises(EvidenceError, match="expected one of az-snp"):
         verify(VM.attest(BINDING, report_type=TDX))
+
+
+def believed(
+    evidence: Evidence, _procedure: Procedure, _now: datetime, _anchors: roots.Anchors
+) -> VerifiedClaims:
+    """A TD's claims, as if its quote had been through its own procedure."""
+    claims = Claims(
+        tee="tdx",
+        measurement=b"m" * 48,
+        report_data=evidence.evidence,
+        debug=False,
+        details=TDX_DETAILS,
+    )
+    return VerifiedClaims(claims=claims, root=roots.INTEL_SGX, token=TOKEN)
+
+
+TDX_DETAILS = TpmClaims(  # of any kind but SEV-SNP's
+    pcrs={},
+    firmware_version=0,
+    clock=Clock(milliseconds=0, reset_count=0, restart_count=0, safe=True),
+    ak_source=AkSource.CERTIFICATE,
+    boot=Boot(),
+)
+ON_TDX = Azure(AZURE_TDX, TDX_QUOTE_TYPE, believed, lambda _verified, _policy: iter(()))
+
+
+def td(td_quote: bytes, **changes: object) -> Evidence:
+    fields = HclFields(payload=b"", claims=VM.claims, report_type=TDX)
+    report = replace(fields, **changes).encode()  # type: ignore[arg-type]  # one of many
+    sent = VM.tpm.evidence(BINDING.digest)
+    return Evidence(
+        media_type=AZURE_TDX_TYPE,
+        evidence=replace(sent, hcl_report=report, td_quote=td_quote).encode(),
+    )
+
+
+BOUND = hashlib.sha256(VM.claims).digest().ljust(64, b"\x00")
+
+
+def test_a_td_is_verified_above_its_quote() -> None:
+    verified = ON_TDX.verify(td(BOUND), Procedure(), NOW, ANCHORS)
+
+    assert verified.claims.tee == "az-tdx"
+    assert verified.root is roots.INTEL_SGX
+    assert verified.claims.of(AzureClaims).hardware.tee == "tdx"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "error"),
+    [
+        pytest.param(td(bytes(64)), VerificationError, id="another quote"),
+        pytest.param(td(BOUND, report_type=2), EvidenceError, id="SEV-SNP inside"),
+    ],
+)
+def test_another_td_is_refused(evidence: Evidence, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        ON_TDX.verify(evidence, Procedure(), NOW, ANCHORS)
 
 
 FIELDS = HclFields(payload=b"p" * 1184, claims=b"{}")

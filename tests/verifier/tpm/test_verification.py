@@ -229,6 +229,9 @@ def named(*names: str) -> Instance:
         pytest.param(
             certified(*ak_extensions(named("instance_name"))), "128 ASCII", id="name"
         ),
+        pytest.param(
+            certified(*ak_extensions(Instance(zone="z" * 129))), "128 ASCII", id="long"
+        ),
         pytest.param(replace(EVIDENCE, event_log=b"log"), "event log", id="log"),
         pytest.param(replace(EVIDENCE, evidence=b""), "TPM evidence", id="evidence"),
     ],

@@ -154,6 +154,7 @@ class AzureAttester:
         self._tpm = tpm
         self._sources = sources or Sources()
         self._quote_td = quote_td
+        self._td_quote = b""
         self._one_at_a_time = threading.Lock()
         if not (tpm.has(AZURE_KEY) and tpm.has(AZURE_REPORT)):
             raise HardwareAbsentError("TPM: expected the vTPM of Azure's paravisor")
@@ -181,12 +182,10 @@ class AzureAttester:
         """
         with self._one_at_a_time:
             sent = quote(self._tpm, AZURE_KEY, binding.digest, self._sources)
-        sent = replace(sent, hcl_report=self._report)
-        if self._tee == AZURE_TDX_TYPE:
-            sent = replace(sent, td_quote=self._td_quote())
+            td_quote = self._read_td_quote() if self._tee == AZURE_TDX_TYPE else b""
         return Evidence(
             media_type=self._tee,
-            evidence=sent.encode(),
+            evidence=replace(sent, hcl_report=self._report, td_quote=td_quote).encode(),
             endorsements=self._sources.endorsements,
             event_log=read_event_log(self._sources.event_log),
         )
@@ -202,11 +201,19 @@ class AzureAttester:
             sealed = self._sources.sealed
             return None if sealed is None else sealed.read()
 
-    def _td_quote(self) -> bytes:
+    def _read_td_quote(self) -> bytes:
+        """The quote of the paravisor's report: one for as long as the report lasts.
+
+        Raises:
+            HardwareError: If there is no way to one.
+        """
         if self._quote_td is None:
             raise HardwareError("Azure TDX: expected a way to a TD quote, got none")
-        start = _PAYLOAD_START
-        return self._quote_td(self._report[start : start + _TDREPORT_BYTES])
+        if not self._td_quote:
+            start = _PAYLOAD_START
+            report = self._report[start : start + _TDREPORT_BYTES]
+            self._td_quote = self._quote_td(report)
+        return self._td_quote
 
 
 def quote(tpm: Tpm, key: int, extra_data: bytes, sources: Sources) -> TpmEvidence:

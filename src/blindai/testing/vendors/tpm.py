@@ -328,7 +328,10 @@ def _sized(content: bytes) -> bytes:
 
 
 def _der(tag: int, content: bytes) -> bytes:
-    return bytes([tag, len(content)]) + content  # all here are short
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    return bytes([tag, 0x81, size]) + content  # nothing here is longer
 
 
 def _integer(value: int) -> bytes:
