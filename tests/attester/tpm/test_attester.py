@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -340,6 +340,24 @@ def test_registers_that_never_rest_are_refused(booted: Tpm) -> None:
 
     with pytest.raises(HardwareBusyError, match="change while they are quoted"):
         quote(restless, key, b"", Sources())
+
+
+class Odd(Tpm):
+    """A TPM whose key signs with SM3."""
+
+    def quote(
+        self, key: int, extra_data: bytes, bank: str, indices: Iterable[int]
+    ) -> tuple[bytes, bytes]:
+        quoted, signature = super().quote(key, extra_data, bank, indices)
+        return quoted, signature[:2] + b"\x00\x12" + signature[4:]
+
+
+def test_a_key_that_signs_with_an_unknown_hash_is_refused(booted: Tpm) -> None:
+    odd = Odd(booted.transport)
+    key, _ = odd.create_primary(ENDORSEMENT, ATTESTATION_KEY)
+
+    with pytest.raises(HardwareError, match="a known hash"):
+        quote(odd, key, b"", Sources())
 
 
 @pytest.mark.parametrize(

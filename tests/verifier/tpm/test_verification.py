@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.verifier.tpm.conftest import ANCHORS
 
 from blindai.errors import EvidenceError, VerificationError
 from blindai.protocol.attestation import (
@@ -183,6 +184,19 @@ def test_a_revoked_key_is_refused(verify: Verify) -> None:
 
     with pytest.raises(VerificationError, match="leaf certificate: revocation"):
         verify(GoogleVm(more=(crl,)).attest(BINDING))
+
+
+def test_only_authorities_have_to_be_looked_up_in_a_list(verify: Verify) -> None:
+    strict = replace(ANCHORS, require_revocation=True)
+    crl = Endorsement(CRL_TYPE, google_root().crl())
+
+    _, without = verify(EVIDENCE, anchors=strict)
+    _, with_list = verify(GoogleVm(more=(crl,)).attest(BINDING), anchors=strict)
+
+    assert [check.name for check in without.transcript.refusals] == [
+        "intermediate certificate: revocation"
+    ]
+    assert not with_list.transcript.refusals
 
 
 def endorsed(*certificates: x509.Certificate) -> Evidence:

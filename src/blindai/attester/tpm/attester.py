@@ -221,16 +221,16 @@ def quote(tpm: Tpm, key: int, extra_data: bytes, sources: Sources) -> TpmEvidenc
 
     Raises:
         HardwareBusyError: If registers change each time between reading and quoting.
-        HardwareError: If the TPM fails.
+        HardwareError: If the TPM fails, or signs with a hash that is not known.
     """
     for _ in range(_TRIES):
         values = tpm.read_pcrs(sources.bank, sources.pcrs)
         quoted, signature = tpm.quote(key, extra_data, sources.bank, sources.pcrs)
-        digest = hashlib.new(
-            HASHES[int.from_bytes(signature[2:4])],
-            b"".join(values[index] for index in sorted(values)),
-        ).digest()
-        if quoted.endswith(digest):
+        algorithm = HASHES.get(int.from_bytes(signature[2:4]))
+        if algorithm is None:
+            raise HardwareError("TPM: expected a key that signs with a known hash")
+        digested = b"".join(values[index] for index in sorted(values))
+        if quoted.endswith(hashlib.new(algorithm, digested).digest()):
             pcrs = {sources.bank: values}
             return TpmEvidence(quote=quoted, signature=signature, pcrs=pcrs)
     raise HardwareBusyError("TPM: PCRs change while they are quoted")

@@ -183,6 +183,11 @@ class AzureVm:
             event_log=self.tpm.event_log,
         )
 
+    @property
+    def sealing(self) -> str | None:
+        """None: it seals nothing."""
+        return None
+
     def sealing_key(self) -> bytes | None:
         """None: it seals nothing."""
         return None
