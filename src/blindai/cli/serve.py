@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,8 +49,8 @@ def serve(  # noqa: PLR0913  one argument an option
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The TEE to use: sgx, sev-snp, tdx or nitro. The one that is there, "
-            "if not given.",
+            help="The TEE to use: sgx, sev-snp, tdx, nitro, azure or tpm. The one that "
+            "is there, if not given; a TPM alone is taken only if it is named.",
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -102,18 +103,29 @@ def serve(  # noqa: PLR0913  one argument an option
     with needs("server"):
         from blindai.server.serve import Listen, load_settings  # noqa: PLC0415  heavy
 
-    attester = _simulated_attester(data_dir) if simulation else _find_attester(tee)
+    _make(data_dir)
+    find = _simulated_attester if simulation else partial(_find_attester, tee)
+    attester = find(data_dir)
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
     endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
     _run(settings, listen, data_dir, attester, endorsing)
 
 
-def _find_attester(tee: str | None) -> "Attester":
+def _make(data_dir: Path | None) -> None:
+    if data_dir is None:
+        return
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--data-dir {data_dir}: cannot be made") from error
+
+
+def _find_attester(tee: str | None, data_dir: Path | None) -> "Attester":
     """The TEE that was named, or the one that is there; never a simulation."""
     from blindai.attester import detection  # noqa: PLC0415  heavy
 
-    return detection.detect() if tee is None else detection.named(tee)
+    return detection.named(tee, data_dir) if tee else detection.detect(data_dir)
 
 
 def _run(
@@ -158,10 +170,6 @@ def _simulated_attester(data_dir: Path | None) -> "Attester":
 
     if data_dir is None:
         return SimulatedAttester()
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"--data-dir {data_dir}: cannot be made") from error
     return SimulatedAttester(sealing_key_file=data_dir / SEALING_KEY_FILE)
 
 

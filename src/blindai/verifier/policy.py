@@ -55,6 +55,9 @@ from blindai.verifier.nvidia.policy import (
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.tpm.policy import (
+    TpmPolicy,  # noqa: TC001  the reader needs the hint
+)
 
 VERSION: Final = 1
 _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
@@ -148,6 +151,7 @@ class Policy:
         unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
             so, and `verify` trusts no enclave for it.
         nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
+        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -163,6 +167,7 @@ class Policy:
     nitro: NitroPolicy | None = None
     unpinned: InitVar[bool] = False
     nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
+    tpm: TpmPolicy | None = None
 
     def __post_init__(self, unpinned: bool) -> None:
         if self.insecure_accept_simulation or unpinned:
