@@ -22,7 +22,7 @@
     [nitro]                         # its presence accepts AWS Nitro Enclaves
     pcr0 = ["<96 hex>"]             # enclave images
     pcr8 = ["<96 hex>"]             # certificates that may sign an image
-    max_document_age_s = 3600       # docs/tees/nitro.md has the other keys
+    max_document_age_s = 300        # docs/tees/nitro.md has the other keys
 
     [nvidia-gpu]                    # its presence asks for GPUs beside the enclave
     minimum_gpus = 1                # docs/tees/nvidia-gpu.md has the other keys

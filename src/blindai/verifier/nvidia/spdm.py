@@ -39,9 +39,13 @@ NONCE_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 96
 DIGEST_BYTES: Final = 48
 
+_RESPONSE_HEAD_BYTES: Final = 8
+MIN_EXCHANGE_BYTES: Final = (
+    REQUEST_BYTES + _RESPONSE_HEAD_BYTES + NONCE_BYTES + 2 + SIGNATURE_BYTES
+)
+
 _REQUEST_HEAD: Final = bytes.fromhex("11e001ff")
 _RESPONSE_HEAD: Final = bytes.fromhex("11600000")
-_RESPONSE_HEAD_BYTES: Final = 8
 _SLOT_0: Final = b"\x00"
 _BLOCK_BYTES: Final = 4 + 3 + DIGEST_BYTES
 _BLOCK_HEAD: Final = bytes.fromhex("013300")  # DMTF, 51 bytes
@@ -71,16 +75,17 @@ def parse_exchange(data: bytes) -> Exchange:
     """Cut a request and its response.
 
     Raises:
-        EvidenceError: If the bytes are anything else, or more than 8192.
+        EvidenceError: If the bytes are anything else.
     """
-    if len(data) > MAX_EXCHANGE_BYTES:
+    if not MIN_EXCHANGE_BYTES <= len(data) <= MAX_EXCHANGE_BYTES:
         raise EvidenceError(
-            f"SPDM: expected at most {MAX_EXCHANGE_BYTES} bytes, got {len(data)}"
+            f"SPDM: expected {MIN_EXCHANGE_BYTES} to {MAX_EXCHANGE_BYTES} bytes,"
+            f" got {len(data)}"
         )
     request, response = data[:REQUEST_BYTES], data[REQUEST_BYTES:]
     if request[:4] != _REQUEST_HEAD or request[36:] != _SLOT_0:
         raise EvidenceError("SPDM request: expected GET_MEASUREMENTS of all, signed")
-    if response[:4] != _RESPONSE_HEAD or len(response) < _RESPONSE_HEAD_BYTES:
+    if response[:4] != _RESPONSE_HEAD:
         raise EvidenceError("SPDM response: expected MEASUREMENTS of version 1.1")
     count, length = response[4], int.from_bytes(response[5:8], "little")
     record = _RESPONSE_HEAD_BYTES + length

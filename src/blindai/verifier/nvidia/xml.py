@@ -119,7 +119,7 @@ def parse(data: bytes) -> Element:
         parser.Parse(data.decode(), True)  # noqa: FBT003  positional only
     except (expat.ExpatError, UnicodeDecodeError) as error:
         raise EvidenceError("XML: expected a well-formed document in UTF-8") from error
-    return reader.root
+    return reader.found[0]
 
 
 def canonical(element: Element, without: Element | None = None) -> bytes:
@@ -134,23 +134,15 @@ def canonical(element: Element, without: Element | None = None) -> bytes:
 
 
 class _Reader:
-    """Builds the tree as expat reads."""
+    """Builds the tree as expat reads.
+
+    Attributes:
+        found: All elements in the order in which they begin, the document's first.
+    """
 
     def __init__(self) -> None:
+        self.found: list[Element] = []
         self._open: list[Element] = []
-        self._count = 0
-        self._root: Element | None = None
-
-    @property
-    def root(self) -> Element:
-        """The document's element.
-
-        Raises:
-            EvidenceError: If there was none.
-        """
-        if self._root is None:
-            raise EvidenceError("XML: expected an element")
-        return self._root
 
     def start(self, written: str, listed: list[str]) -> None:
         """An element begins.
@@ -158,8 +150,7 @@ class _Reader:
         Raises:
             EvidenceError: If there are too many, or its names are not declared.
         """
-        self._count += 1
-        if len(self._open) == MAX_DEPTH or self._count > MAX_ELEMENTS:
+        if len(self._open) == MAX_DEPTH or len(self.found) == MAX_ELEMENTS:
             raise EvidenceError(
                 f"XML: expected at most {MAX_DEPTH} levels and {MAX_ELEMENTS} elements"
             )
@@ -170,9 +161,8 @@ class _Reader:
         element = Element(space, local, written, scope, _attributes(pairs, scope))
         if self._open:
             self._open[-1].children.append(element)
-        else:
-            self._root = element
         self._open.append(element)
+        self.found.append(element)
 
     def end(self, _written: str) -> None:
         """The innermost element ends."""
