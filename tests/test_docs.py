@@ -24,9 +24,12 @@ from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
     InsecureRoot,
+    PlatformPolicy,
     Policy,
+    SgxPolicy,
     SnpPolicy,
     Tcb,
+    TdxPolicy,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -126,6 +129,9 @@ def documented(page: str, heading: str) -> dict[str, str]:
     [
         ("## `[evidence]`", EvidencePolicy()),
         ("## `[enclave]`", EnclavePolicy()),
+        ("## `[sgx]`", SgxPolicy()),
+        ("## `[tdx]`", TdxPolicy()),
+        ("## `[sgx.platform]` and `[tdx.platform]`", PlatformPolicy()),
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
@@ -182,7 +188,14 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     assert {code(row[0]) for row in found} == KNOWN_VARIABLES
 
 
-@pytest.mark.parametrize("text", fenced("docs/policy.md", "toml"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        text
+        for page in ("docs/policy.md", "docs/tees/sgx.md", "docs/tees/tdx.md")
+        for text in fenced(page, "toml")
+    ],
+)
 def test_a_policy_in_the_page_is_one(text: str) -> None:
     Policy.parse(text)
 

@@ -117,5 +117,6 @@ def test_the_search_finds_who_makes_trust() -> None:
 
     assert makes == {
         "verifier/snp/verification.py",
+        "verifier/intel/verification.py",
         "verifier/appraisal.py",
     }

@@ -9,6 +9,8 @@ pinned by digest, endorsements travel with the evidence. The one entry:
 """
 
 from blindai.verifier.claims import Claims
+from blindai.verifier.intel.claims import PlatformClaims, SgxClaims, TdxClaims
+from blindai.verifier.intel.policy import PlatformPolicy, SgxPolicy, TdxPolicy
 from blindai.verifier.policy import (
     EnclavePolicy,
     EvidencePolicy,
@@ -27,10 +29,16 @@ __all__ = [
     "EvidencePolicy",
     "GuestPolicy",
     "InsecureRoot",
+    "PlatformClaims",
+    "PlatformPolicy",
     "Policy",
+    "SgxClaims",
+    "SgxPolicy",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",
+    "TdxClaims",
+    "TdxPolicy",
     "VerifiedClaims",
     "verify",
 ]

@@ -24,6 +24,9 @@
     allow_migration = false
     insecure_allow_debug = false
 
+    [sgx]                           # Intel SGX: see intel/policy.py
+    [tdx]                           # Intel TDX: likewise
+
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
     sha256 = "<64 hex>"
@@ -43,6 +46,10 @@ from typing import Annotated, Final, Protocol, Self, runtime_checkable
 from blindai import tables
 from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
+from blindai.verifier.intel.policy import (
+    SgxPolicy,  # noqa: TC001  the reader needs the hint
+    TdxPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -133,6 +140,8 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        sgx: What is accepted of an SGX enclave; None likewise.
+        tdx: What is accepted of a TDX trust domain; None likewise.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -145,6 +154,8 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    sgx: SgxPolicy | None = None
+    tdx: TdxPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.insecure_accept_simulation:

@@ -11,13 +11,15 @@ from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
     SEV_SNP_REPORT_TYPE,
+    SGX_QUOTE_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
+    TDX_QUOTE_TYPE,
     Attestation,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import roots, snp
+from blindai.verifier import intel, roots, snp
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
@@ -48,6 +50,8 @@ TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        SGX_QUOTE_TYPE: Tee(intel.verify_sgx, intel.appraise_sgx),
+        TDX_QUOTE_TYPE: Tee(intel.verify_tdx, intel.appraise_tdx),
     }
 )
 
