@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.verifier.intel.made_up import (
+    ANCHORS,
     ENCLAVE,
     INTEL,
     OLDER_TRUST_DOMAIN,
@@ -20,11 +25,19 @@ from tests.verifier.intel.made_up import (
 from blindai.errors import VerificationError
 from blindai.testing import NOW
 from blindai.testing.vendors.intel import Enclave, Intel, TrustDomain
-from blindai.testing.vendors.intel_parts import SEPT_VE_DISABLE, SGX, as_version_2
+from blindai.testing.vendors.intel_parts import (
+    SEPT_VE_DISABLE,
+    SGX,
+    TDX,
+    Platform,
+    as_version_2,
+    quoting_enclave,
+)
 from blindai.transcript import Check, Status
-from blindai.verifier import TdxClaims
+from blindai.verifier import TdxClaims, intel
 from blindai.verifier.intel import second_opinion
 from blindai.verifier.intel.tcb_info import ENCLAVE_STATUSES, PLATFORM_STATUSES, REVOKED
+from blindai.verifier.procedure import Procedure
 
 dcap_qvl = pytest.importorskip("dcap_qvl", reason="dcap-qvl is not for every platform")
 Json = dict[str, Any]
@@ -228,3 +241,55 @@ def test_it_is_asked_about_the_quote_without_what_follows(
     assert isinstance(collateral, dcap_qvl.QuoteCollateralV3)
     assert collateral.tcb_info == INTEL.collateral(SGX)["tcb_info"]
     assert now == int(NOW.timestamp())
+
+
+svns = st.tuples(st.integers(4, 7), st.integers(0, 1), st.integers(2, 4)).map(
+    lambda three: bytes(three) + bytes(13)
+)
+levels = st.tuples(
+    st.integers(4, 5), svns, st.sampled_from(PLATFORM_STATUSES), st.booleans()
+)
+
+
+def evaluated(level: tuple[int, bytes, str, bool]) -> Json:
+    svn, tdx, status, advisory = level
+    tcb = {
+        "sgxtcbcomponents": [{"svn": svn}] * 16,
+        "pcesvn": 13,
+        "tdxtcbcomponents": [{"svn": each} for each in tdx],
+    }
+    advisories = {"advisoryIDs": ["INTEL-SA-00001"]} if advisory else {}
+    date = "2026-02-11T00:00:00Z"
+    return {"tcb": tcb, "tcbDate": date, "tcbStatus": status, **advisories}
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(levels, max_size=4, unique_by=lambda level: level[:2]),
+    st.tuples(svns, svns, st.booleans()),
+    st.tuples(st.integers(3, 9), st.integers(4, 6)),
+)
+def test_it_accepts_all_that_is_accepted_here_and_says_the_same(
+    found: list[tuple[int, bytes, str, bool]],
+    modules: tuple[bytes, bytes, bool],
+    versions: tuple[int, int],
+) -> None:
+    started, current, newer = modules
+    qe_svn, component = versions
+    descending = sorted(found, reverse=True)
+    made_by = changed(
+        change_tcb_info=lambda info: (
+            info | {"tcbLevels": [evaluated(each) for each in descending]}
+        ),
+        qe=replace(quoting_enclave(TDX), isv_svn=qe_svn),
+        platform=Platform(components=(component,) * 16),
+    )
+    body = TrustDomain(tee_tcb_svn=started, tee_tcb_svn2=current, newer=newer)
+
+    procedure = Procedure()
+    with suppress(VerificationError):
+        intel.verify_tdx(made_by.evidence(body), procedure, NOW, ANCHORS)
+
+    assert procedure.transcript.checks[-1].holds or (
+        procedure.transcript.checks[-1].name != second_opinion.NAME
+    )

@@ -208,3 +208,91 @@ def test_bits_that_intel_masks_are_not_expected() -> None:
 def test_a_revoked_one_is_refused(made_by: Intel) -> None:
     with pytest.raises(VerificationError, match=r"TCB status: .*, got Revoked"):
         verify(made_by.evidence(TRUST_DOMAIN))
+
+
+OLD_MODULE = bytes([4, 1, 3]) + bytes(13)
+NEW_MODULE = bytes([6, 1, 3]) + bytes(13)
+
+
+def outlived(status: str) -> Intel:
+    """An Intel that calls the platform something, and an old TDX module OutOfDate."""
+    return changed(change_tcb_info=level(tcbStatus=status))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("UpToDate", "TDRelaunchAdvised"),
+        ("SWHardeningNeeded", "TDRelaunchAdvised"),
+        ("ConfigurationNeeded", "TDRelaunchAdvisedConfigurationNeeded"),
+        ("ConfigurationAndSWHardeningNeeded", "TDRelaunchAdvisedConfigurationNeeded"),
+        ("OutOfDate", "OutOfDate"),
+        ("OutOfDateConfigurationNeeded", "OutOfDateConfigurationNeeded"),
+    ],
+)
+def test_a_trust_domain_that_outlived_its_module_is_to_be_relaunched(
+    status: str, expected: str
+) -> None:
+    body = TrustDomain(tee_tcb_svn=OLD_MODULE, tee_tcb_svn2=NEW_MODULE)
+
+    verified, procedure = verify(outlived(status).evidence(body))
+
+    platform = verified.claims.of(TdxClaims).platform
+    assert platform.tcb_status == expected
+    assert platform.advisory_ids == ("INTEL-SA-00700",)
+    assert not procedure.transcript.refusals
+
+
+@pytest.mark.parametrize(
+    ("started", "current", "expected"),
+    [
+        pytest.param(OLD_MODULE, OLD_MODULE, "OutOfDate", id="still there"),
+        pytest.param(NEW_MODULE, OLD_MODULE, "UpToDate", id="the other way round"),
+        pytest.param(NEW_MODULE, NEW_MODULE, "UpToDate", id="never another"),
+    ],
+)
+def test_otherwise_what_it_was_started_under_counts(
+    started: bytes, current: bytes, expected: str
+) -> None:
+    body = TrustDomain(tee_tcb_svn=started, tee_tcb_svn2=current)
+
+    verified, _ = verify(INTEL.evidence(body))
+
+    assert verified.claims.of(TdxClaims).platform.tcb_status == expected
+
+
+def test_a_trust_domain_of_tdx_1_0_knows_one_module_only() -> None:
+    body = TrustDomain(newer=False, tee_tcb_svn=OLD_MODULE)
+
+    verified, _ = verify(INTEL.evidence(body))
+
+    assert verified.claims.of(TdxClaims).platform.tcb_status == "OutOfDate"
+
+
+@pytest.mark.parametrize(
+    ("svn", "line"),
+    [
+        ([3, 1, 3], "current TDX module TCB level: .* got below all"),
+        ([6, 2, 3], "current TDX module: expected .*, got TDX_02"),
+        ([6, 1, 2], "current platform TCB level: .* got below all"),
+    ],
+)
+def test_an_unknown_module_that_runs_now_is_refused(svn: list[int], line: str) -> None:
+    body = TrustDomain(tee_tcb_svn2=bytes(svn) + bytes(13))
+
+    with pytest.raises(VerificationError, match=line):
+        verify(INTEL.evidence(body))
+
+
+def test_a_revoked_module_that_runs_now_is_refused() -> None:
+    levels = [
+        {"tcb": {"isvsvn": n}, "tcbDate": "2026-02-11T00:00:00Z", "tcbStatus": status}
+        for n, status in ((6, "UpToDate"), (5, "Revoked"))
+    ]
+    revoked = changed(change_tcb_info=module(tcbLevels=levels))
+    body = TrustDomain(tee_tcb_svn2=bytes([5, 1, 3]) + bytes(13))
+
+    with pytest.raises(
+        VerificationError, match=r"current TCB status: revocation: .* got Revoked"
+    ):
+        verify(revoked.evidence(body))

@@ -40,10 +40,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from blindai.tables import Rule, between, count, one_of, size
+from blindai.verifier.intel.standing import (
+    RELAUNCH_ADVISED,
+    RELAUNCH_ADVISED_CONFIGURATION,
+)
 from blindai.verifier.intel.tcb_info import PLATFORM_STATUSES, REVOKED, UP_TO_DATE
 
-ACCEPTABLE_STATUSES: Final = tuple(
-    status for status in PLATFORM_STATUSES if status != REVOKED
+ACCEPTABLE_STATUSES: Final = (
+    *(status for status in PLATFORM_STATUSES if status != REVOKED),
+    RELAUNCH_ADVISED,
+    RELAUNCH_ADVISED_CONFIGURATION,
 )
 _MANY: Final = count(1, 1024)
 _Flag = Annotated[bool, Rule("true or false")]

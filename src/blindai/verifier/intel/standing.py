@@ -2,12 +2,14 @@
 
 Intel SGX and TDX Provisioning Certification Service API, version 4: Get TCB Info, how
 to find the TCB level of a platform; Get Quoting Enclave Identity, likewise. Levels
-stand in descending order, and the first that the platform reaches is its own.
+stand in descending order, and the first that the platform reaches is its own. A trust
+domain of TDX 1.5 has two: under the TDX module that started it, and under the one that
+runs now (Intel TDX DCAP Quote Verification Library, 4.1.2.5.1.20).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from blindai.verifier.intel.tcb_info import OUT_OF_DATE, REVOKED
@@ -29,6 +31,16 @@ _OUT_OF_DATE_BELOW: Final = {
     "ConfigurationNeeded": "OutOfDateConfigurationNeeded",
     "ConfigurationAndSWHardeningNeeded": "OutOfDateConfigurationNeeded",
 }
+_OUT_OF_DATE: Final = frozenset(_OUT_OF_DATE_BELOW.values())
+_CONFIGURATION_NEEDED: Final = frozenset(
+    {
+        "ConfigurationNeeded",
+        "ConfigurationAndSWHardeningNeeded",
+        "OutOfDateConfigurationNeeded",
+    }
+)
+RELAUNCH_ADVISED: Final = "TDRelaunchAdvised"
+RELAUNCH_ADVISED_CONFIGURATION: Final = "TDRelaunchAdvisedConfigurationNeeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +104,20 @@ def stand(platform: PlatformLevel, *enclaves: EnclaveLevel) -> Standing:
         date=min((platform.date, *(level.date for level in enclaves))),
         advisory_ids=tuple(sorted(advisories)),
     )
+
+
+def after_relaunch(launch: Standing, current: Standing) -> Standing:
+    """What Intel thinks of a trust domain that outlived its TDX module.
+
+    If it was started under a module that is out of date, and one that is not runs now,
+    then starting it anew would mend it. Otherwise what it was started under counts.
+    """
+    mends = launch.status in _OUT_OF_DATE and current.status in _OUT_OF_DATE_BELOW
+    if not mends:
+        return launch
+    configuration = {launch.status, current.status} & _CONFIGURATION_NEEDED
+    status = RELAUNCH_ADVISED_CONFIGURATION if configuration else RELAUNCH_ADVISED
+    return replace(launch, status=status)
 
 
 def _reaches(versions: tuple[int, ...] | bytes, floor: tuple[int, ...]) -> bool:

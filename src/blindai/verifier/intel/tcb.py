@@ -7,6 +7,7 @@ status is good enough is the policy's to say.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blindai.verifier.intel import standing
@@ -20,10 +21,32 @@ if TYPE_CHECKING:
     from blindai.verifier.intel.pck import Platform
     from blindai.verifier.intel.qe_identity import QeIdentity
     from blindai.verifier.intel.quote import Quote
-    from blindai.verifier.intel.tcb_info import EnclaveLevel, PlatformLevel, TcbInfo
+    from blindai.verifier.intel.standing import Standing
+    from blindai.verifier.intel.tcb_info import (
+        EnclaveLevel,
+        PlatformLevel,
+        TcbInfo,
+    )
     from blindai.verifier.procedure import Procedure
 
 _LISTED: Final = "a level that Intel lists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    """What is the same for every TDX module on a platform.
+
+    Attributes:
+        procedure: Where the transcript is written.
+        platform: What its certificate says.
+        info: Intel's levels.
+        enclave: The level of its quoting enclave.
+    """
+
+    procedure: Procedure
+    platform: Platform
+    info: TcbInfo
+    enclave: EnclaveLevel
 
 
 def verify_tcb(
@@ -36,28 +59,27 @@ def verify_tcb(
     """Find the platform's level, the quoting enclave's and the TDX module's.
 
     1. The TCB information is about this kind of TEE and platform.
-    2. The platform reaches one of its levels.
-    3. The quoting enclave reaches one of its own.
-    4. The TDX module is Intel's, and reaches one of its own.
-    5. None of them is revoked.
+    2. The quoting enclave reaches a level.
+    3. The platform reaches a level; for TDX, with the module that started the trust
+       domain, which is Intel's and reaches one of its own, and in TDX 1.5 with the
+       module that runs now, too.
+    4. None of them is revoked.
 
     Raises:
         VerificationError: If a step does not hold.
     """
     _verify_subject(procedure, quote, platform, info)
-    report = quote.body if isinstance(quote.body, TdReport) else None
-    level = _platform_level(procedure, platform, info, report)
-    enclaves = [_qe_level(procedure, quote, identity)]
-    if report is not None:
-        enclaves += _module_level(procedure, report, info)
-    found = standing.stand(level, *enclaves)
-    procedure.require(
-        "TCB status",
-        holds=found.status != REVOKED,
-        expected="any that a policy may accept",
-        actual=found.status,
-        source=TCB_INFO,
+    machine = _Machine(
+        procedure=procedure,
+        platform=platform,
+        info=info,
+        enclave=_qe_level(procedure, quote, identity),
     )
+    if isinstance(quote.body, TdReport):
+        found = _trust_domain(machine, quote.body)
+    else:
+        level = _platform_level(machine, b"", "")
+        found = _not_revoked(machine, standing.stand(level, machine.enclave), "")
     return PlatformClaims(
         tcb_status=found.status,
         tcb_date=found.date,
@@ -78,6 +100,11 @@ def verify_tcb(
 def _verify_subject(
     procedure: Procedure, quote: Quote, platform: Platform, info: TcbInfo
 ) -> None:
+    """Step 1.
+
+    Raises:
+        VerificationError: If the information is about something else.
+    """
     for name, expected, actual in (
         ("TCB info: kind", TDX if isinstance(quote.body, TdReport) else SGX, info.tee),
         ("TCB info: FMSPC", platform.fmspc.hex(), info.fmspc.hex()),
@@ -92,34 +119,8 @@ def _verify_subject(
         )
 
 
-def _platform_level(
-    procedure: Procedure,
-    platform: Platform,
-    info: TcbInfo,
-    report: TdReport | None,
-) -> PlatformLevel:
-    """Step 2.
-
-    Raises:
-        VerificationError: If the platform is below all levels.
-    """
-    tee_tcb_svn = b"" if report is None else report.tee_tcb_svn
-    reached = standing.reached_by_platform(info, platform, tee_tcb_svn)
-    versions = f"CPUSVN {bytes(platform.components).hex()}, PCESVN {platform.pce_svn}"
-    if report is not None:
-        versions += f", TEE_TCB_SVN {tee_tcb_svn.hex()}"
-    procedure.require(
-        "platform TCB level",
-        holds=bool(reached),
-        expected=_LISTED,
-        actual=f"{_level(reached)} ({versions})",
-        source=TCB_INFO,
-    )
-    return reached[0]
-
-
 def _qe_level(procedure: Procedure, quote: Quote, identity: QeIdentity) -> EnclaveLevel:
-    """Step 3.
+    """Step 2.
 
     Raises:
         VerificationError: If the quoting enclave is below all levels.
@@ -136,23 +137,27 @@ def _qe_level(procedure: Procedure, quote: Quote, identity: QeIdentity) -> Encla
     return reached[0]
 
 
-def _module_level(
-    procedure: Procedure, report: TdReport, info: TcbInfo
-) -> tuple[EnclaveLevel, ...]:
-    """Step 4. In TDX 1.0 the platform's levels speak of the module, too.
+def _trust_domain(machine: _Machine, report: TdReport) -> Standing:
+    """Step 3 for TDX.
 
     Raises:
-        VerificationError: If the module is not one of Intel's, or below all levels.
+        VerificationError: If it does not hold.
     """
-    name = standing.module_name(report.tee_tcb_svn)
-    procedure.require(
-        "TDX module",
-        holds=name in info.tdx_modules,
-        expected=f"one of {', '.join(sorted(info.tdx_modules))}",
-        actual=name,
-        source=TCB_INFO,
-    )
-    module = info.tdx_modules[name]
+    found = _with_module(machine, report.tee_tcb_svn, "")
+    _verify_module(machine, report)
+    if report.tee_tcb_svn2 is None:
+        return found
+    current = _with_module(machine, report.tee_tcb_svn2, "current ")
+    return standing.after_relaunch(found, current)
+
+
+def _verify_module(machine: _Machine, report: TdReport) -> None:
+    """The TDX module is Intel's; that Intel speaks of its line is known by now.
+
+    Raises:
+        VerificationError: If it is not.
+    """
+    module = machine.info.tdx_modules[standing.module_name(report.tee_tcb_svn)]
     for line, expected, actual in (
         ("TDX module: signer", module.mr_signer, report.mr_signer_seam),
         (
@@ -161,25 +166,79 @@ def _module_level(
             report.seam_attributes,  # a bit beyond the mask may mean anything
         ),
     ):
-        procedure.require(
+        machine.procedure.require(
             line,
             holds=actual == expected,
             expected=expected.hex(),
             actual=actual.hex(),
             source=TCB_INFO,
         )
-    if name == TDX_10_MODULE:
-        return ()
-    svn = report.tee_tcb_svn[0]
-    reached = standing.reached_by_enclave(module.levels, svn)
-    procedure.require(
-        "TDX module TCB level",
-        holds=bool(reached),
-        expected=_LISTED,
-        actual=f"{_level(reached)} ({name}, ISVSVN {svn})",
+
+
+def _with_module(machine: _Machine, tee_tcb_svn: bytes, which: str) -> Standing:
+    """The platform with one TDX module. In TDX 1.0 its levels speak of that, too.
+
+    Raises:
+        VerificationError: If platform or module is below all levels, or revoked.
+    """
+    level = _platform_level(machine, tee_tcb_svn, which)
+    name, known = standing.module_name(tee_tcb_svn), machine.info.tdx_modules
+    machine.procedure.require(
+        f"{which}TDX module",
+        holds=name in known,
+        expected=f"one of {', '.join(sorted(known))}",
+        actual=name,
         source=TCB_INFO,
     )
-    return reached[:1]
+    reached: tuple[EnclaveLevel, ...] = ()
+    if name != TDX_10_MODULE:
+        reached = standing.reached_by_enclave(known[name].levels, tee_tcb_svn[0])
+        machine.procedure.require(
+            f"{which}TDX module TCB level",
+            holds=bool(reached),
+            expected=_LISTED,
+            actual=f"{_level(reached)} ({name}, ISVSVN {tee_tcb_svn[0]})",
+            source=TCB_INFO,
+        )
+    found = standing.stand(level, machine.enclave, *reached[:1])
+    return _not_revoked(machine, found, which)
+
+
+def _platform_level(machine: _Machine, tee_tcb_svn: bytes, which: str) -> PlatformLevel:
+    """The platform's level.
+
+    Raises:
+        VerificationError: If it is below all levels.
+    """
+    platform = machine.platform
+    reached = standing.reached_by_platform(machine.info, platform, tee_tcb_svn)
+    versions = f"CPUSVN {bytes(platform.components).hex()}, PCESVN {platform.pce_svn}"
+    if tee_tcb_svn:
+        versions += f", TEE_TCB_SVN {tee_tcb_svn.hex()}"
+    machine.procedure.require(
+        f"{which}platform TCB level",
+        holds=bool(reached),
+        expected=_LISTED,
+        actual=f"{_level(reached)} ({versions})",
+        source=TCB_INFO,
+    )
+    return reached[0]
+
+
+def _not_revoked(machine: _Machine, found: Standing, which: str) -> Standing:
+    """Step 4.
+
+    Raises:
+        VerificationError: If something is revoked.
+    """
+    machine.procedure.require(
+        f"{which}TCB status: revocation",
+        holds=found.status != REVOKED,
+        expected="any but Revoked",
+        actual=found.status,
+        source=TCB_INFO,
+    )
+    return found
 
 
 def _level(reached: tuple[EnclaveLevel | PlatformLevel, ...]) -> str:
