@@ -27,12 +27,15 @@ from blindai.verifier import (
     InsecureRoot,
     MinimumTcb,
     NitroPolicy,
+    PlatformPolicy,
     Policy,
     ReferenceValues,
     RequiredGuestPolicy,
     RequiredPlatform,
+    SgxPolicy,
     SnpPolicy,
     Tcb,
+    TdxPolicy,
 )
 from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
@@ -134,6 +137,9 @@ def documented(page: str, heading: str) -> dict[str, str]:
         ("## `[evidence]`", EvidencePolicy()),
         ("## `[enclave]`", EnclavePolicy()),
         ("## `[nitro]`", NitroPolicy()),
+        ("## `[sgx]`", SgxPolicy()),
+        ("## `[tdx]`", TdxPolicy()),
+        ("## `[sgx.platform]` and `[tdx.platform]`", PlatformPolicy()),
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
@@ -232,6 +238,8 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
             "tees/nvidia-gpu",
             "tees/tpm",
             "tees/azure",
+            "tees/sgx",
+            "tees/tdx",
         )
         for text in fenced(f"docs/{page}.md", "toml")
     ],

@@ -27,6 +27,9 @@
     [nvidia-gpu]                    # its presence asks for GPUs beside the enclave
     minimum_gpus = 1                # docs/tees/nvidia-gpu.md has the other keys
 
+    [sgx]                           # Intel SGX: see intel/policy.py
+    [tdx]                           # Intel TDX: likewise
+
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
     sha256 = "<64 hex>"
@@ -46,6 +49,10 @@ from typing import Annotated, Final, Protocol, Self, runtime_checkable
 from blindai import tables
 from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
+from blindai.verifier.intel.policy import (
+    SgxPolicy,  # noqa: TC001  the reader needs the hint
+    TdxPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.nitro.policy import (
     NitroPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -152,6 +159,8 @@ class Policy:
             so, and `verify` trusts no enclave for it.
         nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
         tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
+        sgx: What is accepted of an SGX enclave; None likewise.
+        tdx: What is accepted of a TDX trust domain; None likewise.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -168,6 +177,8 @@ class Policy:
     unpinned: InitVar[bool] = False
     nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
     tpm: TpmPolicy | None = None
+    sgx: SgxPolicy | None = None
+    tdx: TdxPolicy | None = None
 
     def __post_init__(self, unpinned: bool) -> None:
         if self.insecure_accept_simulation or unpinned:
