@@ -99,7 +99,7 @@ def test_it_says_under_which_key_models_are_kept(
     )
 
     assert result.exit_code == 0, result.stderr
-    assert f"models         kept in {tmp_path / 'data'}, sealed under a key" in (
+    assert f"models         kept in {tmp_path / 'data'}, sealed; the key is" in (
         result.stdout
     )
     assert "derived by AMD's secure processor" in result.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,13 @@ CHANGES: dict[str, list[Change]] = {
         ("revoked", "3", NOT_AUTHENTIC, "revocation"),
         ("age_days", "40", NOT_AUTHENTIC, "TCB info"),
     ],
+    "tpm": [
+        ("boot", "another kernel", NOT_ACCEPTED, "PCR 11"),
+        ("log", "another kernel", NOT_ACCEPTED, "event log"),
+        ("secure_boot", "off", NOT_ACCEPTED, "secure boot"),
+        ("signing_key", "another", NOT_AUTHENTIC, "signature"),
+        ("ak_not_after", "2026-01-01T00:00:00+00:00", NOT_AUTHENTIC, "validity"),
+    ],
     "nitro": [
         ("pcr0", OTHER, NOT_ACCEPTED, "PCR0"),
         ("pcr0", "00" * 48, NOT_ACCEPTED, "debug mode"),
@@ -78,6 +86,14 @@ CASES = [
     for tee, changes in CHANGES.items()
     for change in changes
 ]
+
+
+@pytest.fixture(autouse=True)
+def _tpm_in_software(request: pytest.FixtureRequest) -> None:
+    """Skip what needs `swtpm` where that is not installed."""
+    named = getattr(request.node, "callspec", None)
+    if named and named.params.get("tee") == "tpm" and shutil.which("swtpm") is None:
+        pytest.skip("swtpm is not installed: apt-get install swtpm")
 
 
 class Replaying:
@@ -139,7 +155,6 @@ def test_a_server_process_is_accepted_and_keeps_what_its_tee_can_seal(
     assert "MADE-UP HARDWARE: NOTHING IS PROTECTED" in err
     seals = "sealing key    none" not in out
     assert (data / "models").exists() is seals
-    assert not seals or "sealing key    derived by" in out
 
 
 def test_models_outlive_a_server_process_under_the_tee_s_key(

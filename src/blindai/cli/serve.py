@@ -184,7 +184,7 @@ def _models(attester: "Attester", data_dir: Path | None) -> str:
         return "end with the server (no --data-dir)"
     if attester.sealing is None:
         return "end with the server: this TEE derives no sealing key"
-    return f"kept in {data_dir}, sealed under a key {attester.sealing}"
+    return f"kept in {data_dir}, sealed; the key is {attester.sealing}"
 
 
 def _next_steps(url: str, attester: "Attester") -> tuple[str, ...]:
