@@ -12,7 +12,7 @@ import pytest
 from tests.attester.conftest import snp_report, tdx_quote
 from typer.testing import Result
 
-from blindai.attester import Attester, detection
+from blindai.attester import Attester, detection, nvidia
 from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
 from blindai.attester.sev_guest import read_derived_key
 from blindai.attester.sev_snp import SevSnpAttester
@@ -20,6 +20,8 @@ from blindai.attester.simulated_report import default_measurement
 from blindai.attester.tdx import TdxAttester
 from blindai.cli import foreground, serve
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest, Fault
+from blindai.testing.devices.nvml import MadeUpNvml
+from blindai.testing.vendors.nvidia import Nvidia
 
 Run = Callable[..., Result]
 OFFLINE = ("--port", "0", "--endorsements", "off")
@@ -162,3 +164,27 @@ def test_a_tee_that_is_named_and_absent_is_an_error_that_says_what_it_needs(
     assert result.exit_code == 1
     assert "error: " in result.stderr
     assert "docs/deploy.md" in result.stderr
+
+
+def test_gpus_attest_beside_the_tee_where_they_are_asked_for(
+    run: Run, on: Callable[[Attester], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml = MadeUpNvml([Nvidia().gpu()])
+    monkeypatch.setattr(nvidia, "_load", lambda: nvml)
+    on(sev_snp())
+
+    result = run("serve", *OFFLINE, "--gpu")
+
+    assert result.exit_code == 0, result.stderr
+    assert "TEE            sev-snp-report, with GPUs\n" in result.stdout
+
+
+def test_gpus_that_are_asked_for_and_cannot_attest_stop_the_start(
+    run: Run, on: Callable[[Attester], None]
+) -> None:
+    on(sev_snp())
+
+    result = run("serve", *OFFLINE, "--gpu")
+
+    assert result.exit_code == 1
+    assert "install NVIDIA's driver" in result.stderr

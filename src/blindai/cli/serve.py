@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +27,7 @@ from blindai.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.server.serve import Listen
     from blindai.server.settings import Settings
     from blindai.server.stapling import Endorsing
@@ -37,6 +38,14 @@ _BANNER = """\
 SIMULATED ENCLAVE: NOTHING IS PROTECTED
 Its keys are public. Whoever runs this machine can read what you send.
 For development only; never give it real data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What attests: the TEE, and GPUs beside it if there are any."""
+
+    attester: "Attester"
+    devices: "DeviceAttester | None"
 
 
 def serve(  # noqa: PLR0913  one argument an option
@@ -53,6 +62,12 @@ def serve(  # noqa: PLR0913  one argument an option
             "is there, if not given; a TPM alone is taken only if it is named.",
         ),
     ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="Have NVIDIA GPUs in confidential mode attest beside the TEE."
+        ),
+    ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")
@@ -109,7 +124,8 @@ def serve(  # noqa: PLR0913  one argument an option
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
     endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
-    _run(settings, listen, data_dir, attester, endorsing)
+    devices = _find_gpus() if gpu else None
+    _run(settings, listen, data_dir, Hardware(attester, devices), endorsing)
 
 
 def _make(data_dir: Path | None) -> None:
@@ -128,11 +144,20 @@ def _find_attester(tee: str | None, data_dir: Path | None) -> "Attester":
     return detection.named(tee, data_dir) if tee else detection.detect(data_dir)
 
 
+def _find_gpus() -> "DeviceAttester":
+    """The GPUs, once they have shown that they can attest."""
+    from blindai.attester.nvidia import NvidiaAttester  # noqa: PLC0415  heavy
+
+    gpus = NvidiaAttester()
+    gpus.attest(bytes(32))  # for no statement, and given to nobody
+    return gpus
+
+
 def _run(
     settings: "Settings",
     listen: "Listen",
     data_dir: Path | None,
-    attester: "Attester",
+    hardware: Hardware,
     endorsing: "Endorsing | None",
 ) -> None:
     from blindai.cli import foreground  # noqa: PLC0415  heavy
@@ -140,6 +165,7 @@ def _run(
 
     certificate = listen.tls_certificate
     tls_spki = None if certificate is None else parts.tls_spki(certificate)
+    attester = hardware.attester
     launched = parts.first_measurement(attester)
     try:
         app = parts.build_app(
@@ -148,11 +174,12 @@ def _run(
             data_dir=data_dir,
             tls_spki=tls_spki,
             endorsing=endorsing,
+            devices=hardware.devices,
         )
     except OSError as error:
         raise ConfigurationError(f"--data-dir {data_dir}: cannot be used") from error
     facts = {
-        "TEE": _tee(attester),
+        "TEE": _tee(attester) + (", with GPUs" if hardware.devices else ""),
         "measurement": launched.hex() if launched else "in the evidence",
         "configuration": settings.digest.hex(),
         "models": _models(attester, data_dir),
