@@ -189,8 +189,8 @@ async def test_new_firmware_has_its_key_fetched_in_the_background(
     refresher = make()
     await refresher.start(snp(), required=True)
     await run(refresher, waits, 0)
-    newer = snp(report(tcb=bytes.fromhex("0b0102030405171d")))
-    vendor.serve_amd(levels="blSPL=11&teeSPL=01&snpSPL=23&ucodeSPL=29")
+    newer = snp(report(tcb=bytes.fromhex("0b01020304051783")))
+    vendor.serve_amd(levels="blSPL=11&teeSPL=01&snpSPL=23&ucodeSPL=131")
 
     before = stapled(refresher, newer)
     await run(refresher, waits, 0)

@@ -120,8 +120,8 @@ class Refresher:
         if not plans:
             return evidence
         now = self._timing.clock()
-        fetched = self._considered()[0].assemble(self._answers(), now)
-        return replace(evidence, endorsements=(*evidence.endorsements, *fetched))
+        whole = self._considered()[0].assemble(self._answers(), now)
+        return replace(evidence, endorsements=whole)
 
     async def start(self, evidence: Evidence, *, required: bool) -> None:
         """Fetch what is not there yet, before the first client asks.
