@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 
 class Status(StrEnum):
@@ -29,6 +33,7 @@ class Check:
         actual: What was there.
         source: The document and section that asks for this check.
         required: Whether not evaluating it is a failure.
+        until: The last moment at which it ends like this, where a date decides.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Check:
     actual: str
     source: str
     required: bool = True
+    until: datetime | None = None
 
     @property
     def holds(self) -> bool:
@@ -63,6 +69,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """When something ends that a check stands on.
+
+    Attributes:
+        name: What ends: a certificate, a list of revoked ones, a keyset, ...
+        not_after: The last moment at which it counts.
+    """
+
+    name: str
+    not_after: datetime
+
+    def left(self, now: datetime) -> timedelta:
+        """How long it still counts; negative if it does not."""
+        return self.not_after - now
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """All checks, in the order in which they were made."""
 
@@ -76,3 +99,14 @@ class Transcript:
     def refusals(self) -> tuple[Check, ...]:
         """The checks that stand in the way, in order."""
         return tuple(check for check in self.checks if not check.holds)
+
+    @property
+    def expiries(self) -> tuple[Expiry, ...]:
+        """When what the checks stand on ends, the soonest first."""
+        found = {
+            check.name.removesuffix("validity").rstrip(": "): check.until
+            for check in self.checks
+            if check.until is not None
+        }
+        dated = [Expiry(name, not_after) for name, not_after in found.items()]
+        return tuple(sorted(dated, key=lambda each: each.not_after))

@@ -35,7 +35,7 @@ PKCS1 = padding.PKCS1v15()
 
 
 def spki(key: object) -> bytes:
-    return key.public_bytes(  # type: ignore[attr-defined, no-any-return]  # any public key
+    return key.public_bytes(  # type: ignore[attr-defined,no-any-return]  # any public key
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 

@@ -6,8 +6,12 @@ Pure: no network, files, clock or randomness. `now` and `nonce` are arguments, r
 pinned by digest, endorsements travel with the evidence. The one entry:
 
     result = verify(collection, nonce=nonce, policy=Policy.parse(text), now=now)
+
+`verify_evidence` looks at evidence alone, of any enclave: it opens no session.
 """
 
+from blindai.verifier.alone import EvidenceResult, verify_evidence
+from blindai.verifier.baseline import Baseline
 from blindai.verifier.claims import Claims
 from blindai.verifier.policy import (
     EnclavePolicy,
@@ -16,21 +20,33 @@ from blindai.verifier.policy import (
     Policy,
 )
 from blindai.verifier.result import AttestationResult, VerifiedClaims
-from blindai.verifier.snp.claims import GuestPolicy, SnpClaims, Tcb
-from blindai.verifier.snp.policy import SnpPolicy
+from blindai.verifier.snp.claims import GuestPolicy, PlatformInfo, SnpClaims, Tcb
+from blindai.verifier.snp.policy import (
+    MinimumTcb,
+    RequiredGuestPolicy,
+    RequiredPlatform,
+    SnpPolicy,
+)
 from blindai.verifier.verification import verify
 
 __all__ = [
     "AttestationResult",
+    "Baseline",
     "Claims",
     "EnclavePolicy",
     "EvidencePolicy",
+    "EvidenceResult",
     "GuestPolicy",
     "InsecureRoot",
+    "MinimumTcb",
+    "PlatformInfo",
     "Policy",
+    "RequiredGuestPolicy",
+    "RequiredPlatform",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",
     "VerifiedClaims",
     "verify",
+    "verify_evidence",
 ]

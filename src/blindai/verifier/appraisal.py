@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from blindai.errors import AppraisalError, UncheckedError
 from blindai.transcript import Status
-from blindai.verifier.procedure import KEYSET_SOURCE, judge, pinned
+from blindai.verifier.procedure import KEYSET_SOURCE, current, judge, pinned
 from blindai.verifier.result import TOKEN, AttestationResult
 from blindai.verifier.roots import SIMULATION
 
@@ -81,17 +81,13 @@ def appraise(
     """
     policy = challenge.policy
     lines = (
-        *_tee(verified, policy),
+        *kind_of_tee(verified, policy),
         *tee_lines(verified, policy),
         *_statement(bound, challenge),
         *_keyset(bound.keyset, challenge),
     )
     transcript = verification + lines
-    refusals = transcript.refusals
-    if any(check.status is Status.FAILED for check in refusals):
-        raise AppraisalError(transcript)
-    if refusals:
-        raise UncheckedError(transcript)
+    decide(transcript)
     return AttestationResult(
         claims=verified.claims,
         keyset=bound.keyset,
@@ -104,7 +100,22 @@ def appraise(
     )
 
 
-def _tee(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
+def decide(transcript: Transcript) -> None:
+    """Refuse where a line stands in the way.
+
+    Raises:
+        AppraisalError: If any line fails.
+        UncheckedError: If none fails, but a required one was not evaluated.
+    """
+    refusals = transcript.refusals
+    if any(check.status is Status.FAILED for check in refusals):
+        raise AppraisalError(transcript)
+    if refusals:
+        raise UncheckedError(transcript)
+
+
+def kind_of_tee(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
+    """Whether this kind of TEE, simulated or not, is one that the policy accepts."""
     root, tee = verified.root, verified.claims.tee
     simulation = root in SIMULATION.roots
     accepted = policy.insecure_accept_simulation
@@ -164,12 +175,11 @@ def _freshness(bound: Bound, challenge: Challenge) -> Check:
 
 
 def _keyset(keyset: Keyset, challenge: Challenge) -> Iterator[Check]:
-    first, last = keyset.not_before, keyset.not_after
-    yield judge(
+    yield current(
         "keyset validity",
-        holds=first <= challenge.now <= last,
-        expected=f"{first.isoformat()} to {last.isoformat()}",
-        actual=challenge.now.isoformat(),
+        first=keyset.not_before,
+        last=keyset.not_after,
+        now=challenge.now,
         source=KEYSET_SOURCE,
     )
     accepted = challenge.policy.enclave

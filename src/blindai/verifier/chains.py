@@ -224,12 +224,11 @@ def _verify_validity(
     Raises:
         VerificationError: If `now` is outside the certificate's validity.
     """
-    first, last = certificate.not_before, certificate.not_after
-    procedure.require(
+    procedure.require_current(
         f"{what}: validity",
-        holds=first <= now <= last,
-        expected=f"{first.isoformat()} to {last.isoformat()}",
-        actual=now.isoformat(),
+        first=certificate.not_before,
+        last=certificate.not_after,
+        now=now,
         source=f"{_X509} 6.1.3 (a)(2)",
     )
 
@@ -274,12 +273,11 @@ def _verify_crl(
         actual="made by it" if authentic else "not made by it",
         source=f"{_X509} 6.3.3 (g)",
     )
-    first, last = crl.this_update, crl.next_update
-    procedure.require(
+    procedure.require_current(
         f"{name} list: validity",
-        holds=first <= trust.now <= last,
-        expected=f"{first.isoformat()} to {last.isoformat()}",
-        actual=trust.now.isoformat(),
+        first=crl.this_update,
+        last=crl.next_update,
+        now=trust.now,
         source=f"{_X509} 6.3.3 (a)",
     )
     revoked = link.certificate.serial in crl.revoked

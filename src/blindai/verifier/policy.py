@@ -15,14 +15,9 @@
     measurements = ["<96 hex>"]     # launch measurements
     id_key_digests = ["<96 hex>"]   # SHA-384 of the key that signed the image
     author_key_digests = ["<96 hex>"]
-    host_data = ["<64 hex>"]
-    minimum_tcb = { bootloader = 4, tee = 0, snp = 24, microcode = 217 }
-    minimum_guest_svn = 0
-    vmpl = [0]
-    products = ["Milan", "Genoa"]
-    allow_smt = true
-    allow_migration = false
-    insecure_allow_debug = false
+    minimum_tcb = { Milan = { bootloader = 4, tee = 0, snp = 24, microcode = 217 } }
+    products = ["Milan"]
+    # ... and more: docs/policy.md
 
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
@@ -37,7 +32,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Final, Protocol, Self, runtime_checkable
 
 from blindai import tables
@@ -133,6 +128,8 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
+            so, and `verify` trusts no enclave for it.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -145,9 +142,10 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    unpinned: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
-        if self.insecure_accept_simulation:
+    def __post_init__(self, unpinned: bool) -> None:
+        if self.insecure_accept_simulation or unpinned:
             return
         if not self.tees:
             known = ", ".join(f"[{tee}]" for tee in self._tables())

@@ -12,6 +12,8 @@ from blindai.errors import VerificationError
 from blindai.transcript import Check, Status, Transcript
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from blindai.errors import EvidenceError
 
 KEYSET_SOURCE = "blindai design: keyset"
@@ -37,12 +39,19 @@ class Procedure:
         Raises:
             VerificationError: If it does not, with the transcript up to this line.
         """
-        check = judge(
-            name, holds=holds, expected=expected, actual=actual, source=source
+        self._require(
+            judge(name, holds=holds, expected=expected, actual=actual, source=source)
         )
-        self.transcript += (check,)
-        if not check.holds:
-            raise VerificationError(str(check), transcript=self.transcript)
+
+    def require_current(
+        self, name: str, *, first: datetime, last: datetime, now: datetime, source: str
+    ) -> None:
+        """Write a line about a time of validity, and go on only in it.
+
+        Raises:
+            VerificationError: If `now` is before or after it, with the transcript.
+        """
+        self._require(current(name, first=first, last=last, now=now, source=source))
 
     def note(self, check: Check) -> None:
         """Write a line that decides nothing."""
@@ -59,6 +68,11 @@ class Procedure:
         )
         return Transcript((*self.transcript.checks, line))
 
+    def _require(self, check: Check) -> None:
+        self.transcript += (check,)
+        if not check.holds:
+            raise VerificationError(str(check), transcript=self.transcript)
+
 
 NOT_PINNED: Final = "the policy pins no value"
 
@@ -71,6 +85,20 @@ def judge(name: str, *, holds: bool, expected: str, actual: str, source: str) ->
         expected=expected,
         actual=actual,
         source=source,
+    )
+
+
+def current(
+    name: str, *, first: datetime, last: datetime, now: datetime, source: str
+) -> Check:
+    """A line that holds from `first` to `last`, both included, and ends then."""
+    return Check(
+        name=name,
+        status=Status.PASSED if first <= now <= last else Status.FAILED,
+        expected=f"{first.isoformat()} to {last.isoformat()}",
+        actual=now.isoformat(),
+        source=source,
+        until=last,
     )
 
 

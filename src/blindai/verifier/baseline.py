@@ -1,0 +1,36 @@
+"""What evidence alone is held against where nobody has written a policy yet.
+
+A baseline pins nothing: it does not say which program may run, so it cannot say that an
+enclave may be trusted. It refuses what nobody should accept: debug mode, reports that
+nobody signed, machines that their vendor calls out of date. Only `verify_evidence`
+takes one; with it no session can be opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blindai.verifier.policy import Policy
+from blindai.verifier.snp.policy import SnpPolicy
+
+NOT_PINNED = "nothing was pinned: this says what the hardware is, not what runs on it"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What is accepted of any evidence.
+
+    Attributes:
+        accept_tcb: What a vendor may say of the machine's level of security beside that
+            it is up to date, in the vendor's words.
+    """
+
+    accept_tcb: tuple[str, ...] = ()
+
+    @property
+    def policy(self) -> Policy:
+        """The same in a policy's words, a line for each kind of TEE."""
+        return Policy(
+            unpinned=True,
+            sev_snp=SnpPolicy(vmpl=(0, 1, 2, 3)),
+        )

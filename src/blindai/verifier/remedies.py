@@ -1,0 +1,133 @@
+"""For each check that can stand in the way: what to do about it.
+
+One table, by the check's name, read from top to bottom; the first that fits counts. A
+check that is not in it cannot be written: a test looks through the package for names.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from blindai.transcript import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blindai.transcript import Check
+
+_FORGED: Final = (
+    "Do not trust it: these bytes were changed, or were never the hardware's. Fetch the"
+    " evidence again; if it stays so, tell the operator."
+)
+_OTHER_PARTS: Final = (
+    "These parts do not belong together. Ask the operator for the certificates of this"
+    " very machine, at the firmware that it runs."
+)
+_PIN: Final = (
+    "Another program, or another release. If you reviewed this one, add its value to"
+    " the policy; if not, ask the operator what runs there."
+)
+_WORDS: Final = (
+    "If this is what you want, the policy has to say so; if not, ask the operator."
+)
+_FIRMWARE: Final = (
+    "The machine's firmware is older than you accept. Ask the operator to update it and"
+    " to fetch the certificates for the new level."
+)
+_EXPIRED: Final = (
+    "Set this machine's clock if it is wrong. If it is right, ask the operator for"
+    " current certificates and lists; `--at TIME` looks at another day."
+)
+_FORMAT: Final = (
+    "The file or the answer is not what it should be. Fetch it again; name each"
+    " certificate, list and collateral with --endorsements."
+)
+_NO_DEBUG: Final = (
+    "Whoever runs the machine can read the enclave's memory. Have it started without"
+    " debug mode; send nothing until then."
+)
+
+_TABLE: Final[Mapping[str, str]] = {
+    "format": _FORMAT,
+    "*revocation list: validity": _EXPIRED,
+    "* list": _FORGED,
+    "*revocation lists": _FORGED,
+    "*revocation": (
+        "The vendor took this certificate back, or its list of those is missing: ask"
+        " the operator for another machine, or for the list (CRL) to be stapled."
+    ),
+    "keyset validity": "Set this machine's clock, then attest the enclave again.",
+    "*validity": _EXPIRED,
+    "certificate chain": (
+        "Give the missing certificates, root and all, with --endorsements, or ask the"
+        " operator to staple them."
+    ),
+    "root certificate": (
+        "Do not trust it: only roots that are pinned here count. Made-up hardware needs"
+        " `insecure_roots` in a policy for tests."
+    ),
+    "*: issuer": _FORGED,
+    "*: algorithm": _FORGED,
+    "*: padding": _FORGED,
+    "*signature*": _FORGED,
+    "*critical extensions": "This release does not know what the vendor added.",
+    "signing key": _OTHER_PARTS,
+    "reported TCB": _OTHER_PARTS,
+    "chip ID": _OTHER_PARTS,
+    "product of the *": _OTHER_PARTS,
+    "chip key": "The host had the report not signed: ask the operator to change it.",
+    "committed TCB": _FORGED,
+    "current TCB": _FORGED,
+    "author key": _FORGED,
+    "report data": (
+        "Do not trust it: the evidence was made for other keys. Something between may"
+        " have swapped them; attest again from another network."
+    ),
+    "keyset digest": "Do not trust it: the keys are not those that were attested.",
+    "simulated TEE": "Only for tests: --simulation, or the policy, may accept it.",
+    "kind of TEE": (
+        "If you want this kind of machine, add its table to the policy, with what you"
+        " reviewed."
+    ),
+    "product": _WORDS,
+    "*debug mode": _NO_DEBUG,
+    "migration agent": _WORDS,
+    "simultaneous multithreading": _WORDS,
+    "VMPL": _WORDS,
+    "platform TCB": _FIRMWARE,
+    "guest SVN": (
+        "The image is older than you accept: ask the operator for a newer release."
+    ),
+    "measurement": _PIN,
+    "host data": _PIN,
+    "ID key digest": _PIN,
+    "author key digest": _PIN,
+    "purpose": "This evidence is for something else: ask for one for this purpose.",
+    "*nonce": (
+        "This evidence answers somebody else's question, or an old one: ask again."
+    ),
+    "age of the keyset": "Ask again with a nonce, or allow this age in the policy.",
+    "configuration digest": (
+        "The server runs another configuration: compare `blindai` configurations with"
+        " the operator, then pin the digest that you reviewed."
+    ),
+    "build": _PIN,
+}
+_OTHERWISE: Final = "Send nothing until the operator has explained it."
+
+
+def remedy(check: Check) -> str:
+    """What to do about a check that stands in the way; empty for any other."""
+    if check.holds:
+        return ""
+    if check.status is Status.NOT_EVALUATED and check.expected.startswith("the policy"):
+        return "Pin a value for it in the policy."
+    return known(check.name) or _OTHERWISE
+
+
+def known(name: str) -> str:
+    """What the table says of a name; empty if it does not."""
+    return next(
+        (text for pattern, text in _TABLE.items() if fnmatchcase(name, pattern)), ""
+    )
