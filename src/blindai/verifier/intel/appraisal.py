@@ -1,6 +1,6 @@
 """Whether an SGX enclave or TDX trust domain is one that the policy accepts.
 
-One line a value. Intel Software Developer's Manual, volume 3D, 37.15 (REPORT); Intel
+One line a value. Intel Software Developer's Manual, volume 3D, REPORT; Intel
 TDX Module ABI specification (348551), TDREPORT_STRUCT; Intel SGX and TDX Provisioning
 Certification Service API, version 4 (TCB status and advisories).
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import VerifiedClaims
 
-ENCLAVE_REPORT: Final = "Intel SDM 3D 37.15, REPORT"
+ENCLAVE_REPORT: Final = "Intel SDM 3D, REPORT"
 TD_REPORT: Final = "Intel TDX Module ABI, TDREPORT_STRUCT"
 _NO_SERVICE: Final = (bytes(48),)
 

@@ -1,6 +1,6 @@
 """What the attributes of enclaves and trust domains mean, and which bits are unknown.
 
-Intel Software Developer's Manual, volume 3D, 34.7 (ATTRIBUTES and MISCSELECT in SECS);
+Intel Software Developer's Manual, volume 3D, SECS.ATTRIBUTES and MISCSELECT;
 Intel TDX Module ABI specification (348551), TD ATTRIBUTES:
 
     SGX flags                      TD attributes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blindai.verifier.intel.td_report import TdReport
     from blindai.verifier.procedure import Procedure
 
-SGX_ATTRIBUTES: Final = "Intel SDM 3D 34.7, ATTRIBUTES"
+SGX_ATTRIBUTES: Final = "Intel SDM 3D, SECS.ATTRIBUTES"
 TD_ATTRIBUTES: Final = "Intel TDX Module ABI, TD ATTRIBUTES"
 INIT: Final = 1 << 0
 DEBUG: Final = 1 << 1

@@ -78,7 +78,7 @@ def verify_platform_certificate(
         holds=leaf.name == PCK and issuer in PCK_AUTHORITIES,
         expected=f"{PCK} of {' or '.join(PCK_AUTHORITIES)}",
         actual=f"{leaf.name} of {issuer}",
-        source=f"{PROFILE}, 1.3",
+        source=f"{PROFILE}, certificates",
     )
     lists = [collateral.root_ca_crl.issuer, collateral.pck_crl.issuer]
     procedure.require(
@@ -86,7 +86,7 @@ def verify_platform_certificate(
         holds=lists == [certificate.subject, leaf.issuer],
         expected=f"those of {certificate.name} and of {issuer}",
         actual=f"of {' and of '.join(map(common_name, lists))}",
-        source=f"{PROFILE}, 2",
+        source=f"{PROFILE}, CRLs",
     )
     return Authority(root, certificate)
 
@@ -168,7 +168,7 @@ def _verify_signer(
         holds=signer.name == TCB_SIGNING and signer.issuer == root.subject,
         expected=f"{TCB_SIGNING} of {root.name}",
         actual=f"{signer.name} of {common_name(signer.issuer)}",
-        source=f"{PROFILE}, 1.3",
+        source=f"{PROFILE}, certificates",
     )
 
 

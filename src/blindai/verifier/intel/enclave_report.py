@@ -1,7 +1,7 @@
 """The report of an SGX enclave: an application's, or the quoting enclave's own.
 
 Intel SGX DCAP ECDSA Quote Library API, A.4, table Enclave Report Body; the fields are
-those of REPORT in the Intel Software Developer's Manual, volume 3D, 37.15. All numbers
+those of REPORT in the Intel Software Developer's Manual, volume 3D. All numbers
 little-endian; 384 bytes:
 
     000 CPUSVN 16             040 MRENCLAVE 32          100 ISVPRODID u16

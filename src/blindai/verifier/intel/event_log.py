@@ -1,6 +1,6 @@
 """What a trust domain measured at run time: its event log against RTMR0 to RTMR3.
 
-TCG PC Client Platform Firmware Profile, chapter 10, in the ACPI table CCEL (UEFI 2.10,
+TCG PC Client Platform Firmware Profile, chapter 10, in the ACPI table CCEL (UEFI 2.11,
 38.4): register 0 is MRTD, registers 1 to 4 are RTMR0 to RTMR3. The log is not signed.
 It counts where it replays to the registers, which are.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blindai.verifier.intel.td_report import TdReport
     from blindai.verifier.procedure import Procedure
 
-SOURCE: Final = "UEFI 2.10, 38.4.1, confidential computing event log"
+SOURCE: Final = "UEFI 2.11 38.4.1, Confidential Computing Measurement"
 _ALGORITHM: Final = "sha384"
 
 
