@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+import blindai.verifier
 from blindai.errors import EvidenceError, VerificationError
-from blindai.protocol.attestation import Evidence
-from blindai.testing import NOW
+from blindai.protocol import keyset
+from blindai.protocol.attestation import Attestation, Evidence, encode_attestation
+from blindai.protocol.keyset import Purpose, Statement
+from blindai.testing import NOW, simulated_keyset
 from blindai.testing.vendors.amd import VLEK, MadeUpAmd
-from blindai.verifier import SnpClaims, Tcb, roots, snp
+from blindai.verifier import Policy, SnpClaims, SnpPolicy, Tcb, roots, snp
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims
 from blindai.verifier.snp.claims import SigningKey
@@ -233,6 +236,27 @@ def test_a_version_above_5_is_refused() -> None:
 def test_made_up_roots_do_not_count_for_a_release_policy(product: str) -> None:
     with pytest.raises(VerificationError, match=r"^root certificate: expected ARK-"):
         snp.verify(AMD[product].evidence(), Procedure(), NOW, roots.PINNED)
+
+
+@every_product
+def test_a_policy_that_names_a_made_up_root_accepts_what_leads_to_it(
+    product: str,
+) -> None:
+    amd, keys = AMD[product], simulated_keyset().encode()
+    statement = Statement(Purpose.ATTESTATION, keyset.digest(keys), bytes(32))
+    evidence = amd.evidence(keyset.bind(statement).report_data)
+    collection = encode_attestation(
+        Attestation(keyset=keys, statement=statement.encode(), evidence=evidence)
+    )
+    pinned = SnpPolicy(measurements=(amd.platform().measurement,))
+    policy = Policy(sev_snp=pinned, insecure_roots=(amd.insecure_root,))
+
+    result = blindai.verifier.verify(
+        collection, nonce=bytes(32), policy=policy, now=NOW
+    )
+
+    assert result.simulated
+    assert result.claims.of(SnpClaims).version == amd.platform().version
 
 
 def test_one_line_does_not_stand_for_another() -> None:
