@@ -15,6 +15,7 @@ from blindai.attester.detection import (
     ONLY_NAMED,
     PROBES,
     NoTeeError,
+    _tpm_sources,
     detect,
     named,
     probe_nitro,
@@ -27,6 +28,7 @@ from blindai.attester.nsm import NsmAttester
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.simulated import SimulatedAttester
 from blindai.attester.tdx import TdxAttester
+from blindai.attester.tpm import TpmDevice
 from blindai.errors import ConfigurationError, HardwareAbsentError, HardwareError
 from blindai.testing import NOW
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, Fault
@@ -157,3 +159,12 @@ class TestProbes:
             probe_sev_snp(denied)
 
         assert not isinstance(raised.value, HardwareAbsentError)
+
+
+def test_a_tpm_s_sealed_secret_lies_in_the_data_folder(tmp_path: Path) -> None:
+    device = TpmDevice()
+
+    assert _tpm_sources(device, None).sealed is None
+    sealed = _tpm_sources(device, tmp_path).sealed
+    assert sealed is not None
+    assert sealed._path == tmp_path / "tpm_sealed_key"

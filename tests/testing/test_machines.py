@@ -16,6 +16,7 @@ from typer.testing import Result
 
 from blindai.attester import Attester
 from blindai.attester.simulated_report import SimulatedPlatform
+from blindai.errors import HardwareAbsentError
 from blindai.protocol.attestation import Evidence
 from blindai.protocol.keyset import Binding
 from blindai.testing import SimulatedEnclave
@@ -255,3 +256,26 @@ def test_a_text_is_taken_as_it_is() -> None:
     platform = changed(SimulatedPlatform(), {"leaf_product": "Milan"})
 
     assert platform.leaf_product == "Milan"
+
+
+def test_a_tpm_has_no_other_fields() -> None:
+    with pytest.raises(ValueError, match="expected known fields, got colour"):
+        MACHINES["tpm"]({"colour": "red"})
+
+
+@pytest.mark.parametrize("tee", ["sgx", "tdx"])
+def test_an_endorsed_attester_is_the_attester_but_for_its_endorsements(
+    tee: str,
+) -> None:
+    attester = MACHINES[tee]({}).attester
+
+    assert (attester.sealing is None) is (attester.sealing_key() is None)
+
+
+def test_without_swtpm_there_is_no_such_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    with pytest.raises(HardwareAbsentError, match="apt-get install swtpm"):
+        MACHINES["tpm"]({})
