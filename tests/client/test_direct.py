@@ -259,9 +259,41 @@ def test_a_refusal_before_the_end_of_the_request_is_read(serve: Serve) -> None:
     assert ask(DirectWire(server.url), server.url, bytes(LARGE)).status_code == 413
 
 
+def test_a_connection_on_which_a_request_was_cut_short_is_not_used_again(
+    serve: Serve,
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(OK)
+        _hang_up(connection)
+
+    server = serve(script, answers(OK))
+    wire = DirectWire(server.url)
+    request = httpx.Request("POST", server.url, content=bytes(LARGE))
+    with suppress(httpx.ReadError):  # where the end comes before the answer
+        wire.handle_request(request).read()
+    assert wire._idle == []
+    assert asked(wire, server.url).content == b"hi"
+    wire.close()
+
+
+def test_a_connection_with_more_than_the_answer_is_not_used_again(serve: Serve) -> None:
+    empty = b"HTTP/1.1 204 No Content\r\n\r\n"
+    server = serve(answers(empty + OK), answers(OK.replace(b"hi", b"ho")))
+    wire = DirectWire(server.url)
+    wire.handle_request(httpx.Request("GET", server.url)).close()
+    assert asked(wire, server.url).content == b"ho"
+    wire.close()
+
+
 def _hangs_up(connection: socket.socket) -> None:
-    linger = b"\1\0\0\0\0\0\0\0"
     connection.recv(1)
+    _hang_up(connection)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Have the connection end with a reset."""
+    linger = b"\1\0\0\0\0\0\0\0"
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
