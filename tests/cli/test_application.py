@@ -23,6 +23,8 @@ COMMANDS = (
     ("models", "upload"),
     ("models", "delete"),
     ("keys", "create"),
+    ("evidence", "verify"),
+    ("evidence", "show"),
 )
 
 

@@ -87,7 +87,7 @@ class Door:
         Raises:
             ConfigurationError: If the URL is malformed.
         """
-        self.url = _parse_url(url)
+        self.url = parse_url(url)
         self._gateway_url = self.url.join(GATEWAY_PATH)
         self._policy = policy
         self._clock = clock
@@ -104,21 +104,7 @@ class Door:
             OverloadedError: If it makes no more evidence right now.
         """
         nonce = secrets.token_bytes(NONCE_BYTES)
-        url = self.url.join(f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
-        request = httpx.Request(
-            "GET", url, extensions={"timeout": timeouts or DEFAULT_TIMEOUTS}
-        )
-        response: httpx.Response = yield Send(request)
-        try:
-            if response.status_code == 429:
-                raise OverloadedError("evidence: the enclave makes no more right now")
-            if response.status_code != 200:
-                raise TransportError(
-                    f"evidence: expected status 200, got {response.status_code}"
-                )
-            evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
-        finally:
-            yield Close(response)
+        evidence = yield from fetch(self.url, nonce, timeouts or DEFAULT_TIMEOUTS)
         result = verifier.verify(
             evidence, nonce=nonce, policy=self._policy, now=self._clock()
         )
@@ -237,7 +223,35 @@ class Door:
             raise error
 
 
-def _parse_url(url: str) -> httpx.URL:
+def fetch(url: httpx.URL, nonce: bytes, timeouts: Timeouts) -> Flow[bytes]:
+    """Ask an enclave for its attestation; nothing in it is believed yet.
+
+    Raises:
+        TransportError: If it does not answer.
+        OverloadedError: If it makes no more evidence right now.
+    """
+    asked = url.join(f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
+    request = httpx.Request("GET", asked, extensions={"timeout": timeouts})
+    response: httpx.Response = yield Send(request)
+    try:
+        if response.status_code == 429:
+            raise OverloadedError("evidence: the enclave makes no more right now")
+        if response.status_code != 200:
+            raise TransportError(
+                f"evidence: expected status 200, got {response.status_code}"
+            )
+        evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
+        return evidence
+    finally:
+        yield Close(response)
+
+
+def parse_url(url: str) -> httpx.URL:
+    """The address of a gateway; https where it names no scheme.
+
+    Raises:
+        ConfigurationError: If it is malformed.
+    """
     try:
         parsed = httpx.URL(url if "://" in url else f"https://{url}")
     except httpx.InvalidURL:

@@ -9,11 +9,13 @@ takes one; with it no session can be opened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blindai.verifier.policy import Policy
 from blindai.verifier.snp.policy import SnpPolicy
 
-NOT_PINNED = "nothing was pinned: this says what the hardware is, not what runs on it"
+if TYPE_CHECKING:
+    from blindai.verifier.snp.claims import Tcb
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,16 @@ class Baseline:
     Attributes:
         accept_tcb: What a vendor may say of the machine's level of security beside that
             it is up to date, in the vendor's words.
+        snp_minimum: The least firmware below SEV-SNP, or None.
     """
 
     accept_tcb: tuple[str, ...] = ()
+    snp_minimum: Tcb | None = None
 
     @property
     def policy(self) -> Policy:
         """The same in a policy's words, a line for each kind of TEE."""
         return Policy(
             unpinned=True,
-            sev_snp=SnpPolicy(vmpl=(0, 1, 2, 3)),
+            sev_snp=SnpPolicy(vmpl=(0, 1, 2, 3), minimum_tcb=self.snp_minimum),
         )
