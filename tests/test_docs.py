@@ -24,7 +24,10 @@ from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
     InsecureRoot,
+    MinimumTcb,
     Policy,
+    RequiredGuestPolicy,
+    RequiredPlatform,
     SnpPolicy,
     Tcb,
 )
@@ -142,11 +145,26 @@ def test_every_key_stands_in_its_page_with_its_default(
 
 
 def test_every_key_of_sev_snp_stands_in_its_page_with_its_default() -> None:
-    both = [*tables.items(SnpPolicy()), *tables.items(Tcb())]
-
-    expected = {key: written(value) for key, value in both}
+    expected = {key: written(value) for key, value in tables.items(SnpPolicy())}
 
     assert documented("docs/policy.md", "## `[sev-snp]`") == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("## `[sev-snp.minimum_tcb]`", MinimumTcb()),
+        ("## One processor line's least firmware", Tcb()),
+        ("## `[sev-snp.guest_policy]`", RequiredGuestPolicy()),
+        ("## `[sev-snp.platform]`", RequiredPlatform()),
+    ],
+)
+def test_every_key_within_sev_snp_stands_in_its_page(
+    heading: str, table: MinimumTcb | Tcb | RequiredGuestPolicy | RequiredPlatform
+) -> None:
+    expected = {key: written(value) for key, value in tables.items(table)}
+
+    assert documented("docs/policy.md", heading) == expected
 
 
 def test_every_key_of_a_policy_stands_in_its_page() -> None:

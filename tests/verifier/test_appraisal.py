@@ -16,7 +16,10 @@ from blindai.transcript import Status
 from blindai.verifier import (
     AttestationResult,
     EnclavePolicy,
+    MinimumTcb,
     Policy,
+    RequiredGuestPolicy,
+    RequiredPlatform,
     SnpPolicy,
     Tcb,
     VerifiedClaims,
@@ -58,11 +61,18 @@ def claiming(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     "name",
     [
+        "cloud provider",
+        "chip",
         "platform TCB",
+        "launch TCB",
+        "launch mitigations",
+        "current mitigations",
         "measurement",
         "host data",
         "ID key digest",
         "author key digest",
+        "family ID",
+        "image ID",
         "configuration digest",
         "build",
     ],
@@ -78,22 +88,50 @@ def test_what_is_not_pinned_says_so(accept: Accept, name: str) -> None:
 def test_a_policy_that_pins_everything_accepts_what_it_pins(accept: Accept) -> None:
     platform = replace(
         PLATFORM,
+        version=5,
         id_key_digest=b"i" * 48,
         author_key_digest=b"a" * 48,
         flags=1,
         host_data=b"h" * 32,
+        family_id=b"f" * 16,
+        image_id=b"g" * 16,
         guest_svn=5,
-        guest_policy=1 << 17,
+        guest_policy=0x3D20000,
+        platform_info=0x3E,
+        launch_mitigations=0x5,
+        current_mitigations=0x7,
     )
+    floor = MinimumTcb(genoa=Tcb(bootloader=10, tee=0, snp=23, microcode=84))
     pinned = SnpPolicy(
         measurements=(OTHER, PLATFORM.measurement),
         id_key_digests=(b"i" * 48,),
         author_key_digests=(b"a" * 48,),
         host_data=(b"h" * 32,),
-        minimum_tcb=Tcb(bootloader=10, tee=0, snp=23, microcode=84),
+        family_ids=(b"f" * 16,),
+        image_ids=(b"g" * 16,),
+        chip_ids=(bytes([8]) * 8, PLATFORM.chip_id),
+        signing_keys=("VCEK",),
+        minimum_tcb=floor,
+        minimum_launch_tcb=floor,
         minimum_guest_svn=5,
+        launch_mitigations=0x4,
+        current_mitigations=0x6,
         products=("Genoa",),
         allow_smt=False,
+        guest_policy=RequiredGuestPolicy(
+            single_socket=True,
+            mem_aes_256_xts=True,
+            rapl_dis=True,
+            ciphertext_hiding_dram=True,
+            page_swap_disable=True,
+        ),
+        platform=RequiredPlatform(
+            tsme=True,
+            ecc=True,
+            rapl_dis=True,
+            ciphertext_hiding_dram=True,
+            alias_check=True,
+        ),
     )
     policy = Policy(
         insecure_accept_simulation=True,
@@ -103,8 +141,17 @@ def test_a_policy_that_pins_everything_accepts_what_it_pins(accept: Accept) -> N
 
     result = accept(SimulatedEvidence(platform).attestation(NONCE), policy)
 
-    evaluated = [c for c in result.transcript.checks if c.status is Status.PASSED]
-    assert len(evaluated) == len(result.transcript.checks) - 2  # revocation
+    assert {
+        check.name
+        for check in result.transcript.checks
+        if check.status is not Status.PASSED
+    } == {
+        "intermediate certificate: revocation",
+        "leaf certificate: revocation",
+        "cloud provider",  # a chip's key signed
+        "platform: trusted devices (SEV-TIO)",
+        "platform: other bits",
+    }
 
 
 @pytest.mark.parametrize(
@@ -152,7 +199,9 @@ def test_a_policy_that_pins_everything_accepts_what_it_pins(accept: Accept) -> N
         ),
         pytest.param(
             COLLECTION,
-            simulation(minimum_tcb=Tcb(microcode=85)),
+            simulation(
+                minimum_tcb=MinimumTcb(genoa=Tcb(microcode=85)), products=("Genoa",)
+            ),
             "platform TCB: expected at least .*85, got .*84",
             id="firmware",
         ),

@@ -20,8 +20,13 @@ from blindai.verifier.policy import (
     Policy,
 )
 from blindai.verifier.result import AttestationResult, VerifiedClaims
-from blindai.verifier.snp.claims import GuestPolicy, SnpClaims, Tcb
-from blindai.verifier.snp.policy import SnpPolicy
+from blindai.verifier.snp.claims import GuestPolicy, PlatformInfo, SnpClaims, Tcb
+from blindai.verifier.snp.policy import (
+    MinimumTcb,
+    RequiredGuestPolicy,
+    RequiredPlatform,
+    SnpPolicy,
+)
 from blindai.verifier.verification import verify
 
 __all__ = [
@@ -33,7 +38,11 @@ __all__ = [
     "EvidenceResult",
     "GuestPolicy",
     "InsecureRoot",
+    "MinimumTcb",
+    "PlatformInfo",
     "Policy",
+    "RequiredGuestPolicy",
+    "RequiredPlatform",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",

@@ -15,14 +15,9 @@
     measurements = ["<96 hex>"]     # launch measurements
     id_key_digests = ["<96 hex>"]   # SHA-384 of the key that signed the image
     author_key_digests = ["<96 hex>"]
-    host_data = ["<64 hex>"]
-    minimum_tcb = { bootloader = 4, tee = 0, snp = 24, microcode = 217 }
-    minimum_guest_svn = 0
-    vmpl = [0]
-    products = ["Milan", "Genoa"]
-    allow_smt = true
-    allow_migration = false
-    insecure_allow_debug = false
+    minimum_tcb = { Milan = { bootloader = 4, tee = 0, snp = 24, microcode = 217 } }
+    products = ["Milan"]
+    # ... and more: docs/policy.md
 
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"

@@ -84,6 +84,14 @@ GENOA = Root(
         "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1"
     ),
 )
+TURIN = Root(
+    name="ARK-Turin",
+    vendor=AMD,
+    product="Turin",
+    digest=bytes.fromhex(
+        "1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a"
+    ),
+)
 INTEL_SGX = Root(
     name="Intel SGX Root CA",
     vendor=INTEL,
@@ -115,7 +123,7 @@ SIMULATED = Root(
     ),
 )
 
-PINNED = Anchors((MILAN, GENOA, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE))
+PINNED = Anchors((MILAN, GENOA, TURIN, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE))
 """The vendors' roots: what a release policy goes by."""
 SIMULATION = Anchors((SIMULATED,))
 """What simulated evidence, and only it, leads to."""

@@ -20,9 +20,8 @@ from blindai.attester.simulated import (
     endorse,
     insecure_ark_key,
     insecure_ask_key,
-    sign,
-    write_report,
 )
+from blindai.attester.simulated_report import sign, write_report
 from blindai.errors import EvidenceError, VerificationError
 from blindai.verifier import roots
 from blindai.verifier.procedure import Procedure

@@ -25,9 +25,11 @@ from blindai.protocol.keyset import Purpose, Statement
 from blindai.testing import simulated_keyset
 from blindai.verifier import (
     AttestationResult,
+    PlatformInfo,
     Policy,
     SnpClaims,
     SnpPolicy,
+    Tcb,
     VerifiedClaims,
     roots,
     snp,
@@ -36,6 +38,7 @@ from blindai.verifier import (
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.certificates import Certificate, parse_pem
 from blindai.verifier.procedure import Procedure
+from blindai.verifier.snp.claims import SigningKey
 
 pytestmark = needs_vectors
 
@@ -228,15 +231,73 @@ def test_genuine_evidence_is_no_simulated_evidence() -> None:
         snp.verify(MILAN.evidence(), Procedure(), MILAN.now, roots.SIMULATION)
 
 
-def test_no_byte_of_a_genuine_report_can_change() -> None:
-    evidence = GENOA.evidence()
+@each
+def test_no_byte_of_a_genuine_report_can_change(vector: Vector) -> None:
+    evidence = vector.evidence()
 
-    for position in range(len(evidence.evidence)):
-        flipped = bytearray(evidence.evidence)
-        flipped[position] ^= 1 << position % 8
-        changed = replace(evidence, evidence=bytes(flipped))
+    for position in range(0, len(evidence.evidence), 3):
+        changed = replace(evidence, evidence=flipped(evidence.evidence, position))
         with pytest.raises((VerificationError, EvidenceError)):
-            snp.verify(changed, Procedure(), GENOA.now, roots.PINNED)
+            snp.verify(changed, Procedure(), vector.now, roots.PINNED)
+
+
+@each
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_no_byte_of_a_genuine_certificate_can_change(
+    vector: Vector, place: int
+) -> None:
+    evidence = vector.evidence()
+    path = [each.encoding for each in parse_pem(evidence.endorsements[0].content)]
+
+    for position in range(place, len(path[place]), 19):
+        changed = [*path]
+        changed[place] = flipped(path[place], position)
+        chain = Endorsement(PEM_CHAIN_TYPE, b"".join(map(pem, changed)))
+        with pytest.raises((VerificationError, EvidenceError)):
+            snp.verify(
+                replace(evidence, endorsements=(chain,)),
+                Procedure(),
+                vector.now,
+                roots.PINNED,
+            )
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    bit = data[position] ^ 1 << position % 8
+    return data[:position] + bytes([bit]) + data[position + 1 :]
+
+
+def test_a_genuine_report_signed_by_a_provider_names_it() -> None:
+    claims = MILAN_VLEK.verify().claims.of(SnpClaims)
+
+    assert claims.signing_key is SigningKey.VLEK
+    assert claims.csp_id == "CN=cc-us-east-2.amazonaws.com"
+    assert claims.chip_id == bytes(64)
+    assert claims.tcb == Tcb(bootloader=4, tee=0, snp=24, microcode=217)
+    assert claims.launch_tcb == claims.committed_tcb
+    assert claims.current_tcb.microcode == 220
+    assert claims.current_version == (1, 55, 29)
+    assert claims.platform.tsme
+    assert claims.platform.alias_check
+    assert claims.report_id_ma == b"\xff" * 32
+
+
+def test_a_genuine_report_says_how_its_machine_is_set_up() -> None:
+    claims = GENOA.verify().claims.of(SnpClaims)
+
+    assert claims.version == 3
+    assert claims.signing_key is SigningKey.VCEK
+    assert claims.platform == PlatformInfo(
+        smt=False,
+        tsme=False,
+        ecc=True,
+        rapl_dis=False,
+        ciphertext_hiding_dram=False,
+        alias_check=True,
+        tio=None,
+        others=0,
+    )
+    assert claims.launch_mitigations is claims.current_mitigations is None
 
 
 def appraised(vector: Vector, policy: Policy) -> AttestationResult:

@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from blindai.attester.simulated import (
+from blindai.attester.simulated import SimulatedPlatform, endorse
+from blindai.attester.simulated_report import (
     REPORT_BYTES,
     SIGNED_BYTES,
-    SimulatedPlatform,
-    endorse,
     sign,
     write_report,
 )
@@ -93,7 +92,7 @@ def test_processors_of_the_product_are_verified(
         pytest.param({"leaf_hwid": bytes(64)}, "chip ID", id="chip"),
         pytest.param({"chip_id": bytes(64)}, "chip ID", id="hidden chip"),
         pytest.param(
-            {"leaf_product": "Milan"}, "the leaf certificate", id="leaf product"
+            {"leaf_product": "Milan-B0"}, "the leaf certificate", id="leaf product"
         ),
         pytest.param({"cpuid": (0x19, 0x01, 0)}, "of the report", id="Milan"),
         pytest.param({"cpuid": (0x1A, 0x11, 0)}, "of the report", id="Turin"),

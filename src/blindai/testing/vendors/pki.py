@@ -120,11 +120,18 @@ class Authority:
     ) -> bytes:
         """Its list of revoked certificates, in DER."""
         validity = validity or Validity()
-        builder = x509.CertificateRevocationListBuilder(
-            issuer_name=self.certificate.subject,
-            last_update=validity.first,
-            next_update=validity.last,
-        ).add_extension(x509.CRLNumber(1), critical=False)
+        key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(
+            self.key.public_key()
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder(
+                issuer_name=self.certificate.subject,
+                last_update=validity.first,
+                next_update=validity.last,
+            )
+            .add_extension(key_id, critical=False)
+            .add_extension(x509.CRLNumber(1), critical=False)
+        )
         for serial in revoked:
             entry = x509.RevokedCertificateBuilder(serial, validity.first)
             builder = builder.add_revoked_certificate(entry.build())

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated
 
 from blindai.tables import between
 
 _Level = Annotated[int, between(0, 255)]  # in a policy file
+_Version = tuple[int, int, int]
+
+
+class SigningKey(IntEnum):
+    """Which kind of key signed a report (SIGNING_KEY): one chip's, or a provider's."""
+
+    VCEK = 0
+    VLEK = 1
+    NONE = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +25,14 @@ class Tcb:
     """Security patch levels of the platform's firmware, each 0..255.
 
     Attributes:
+        fmc: The security processor's FMC, which Turin has; None if there is none.
         bootloader: The security processor's boot loader.
         tee: The security processor's operating system.
         snp: The SEV-SNP firmware.
         microcode: The cores' microcode.
     """
 
+    fmc: _Level | None = None
     bootloader: _Level = 0
     tee: _Level = 0
     snp: _Level = 0
@@ -29,16 +41,18 @@ class Tcb:
     def reaches(self, floor: Tcb) -> bool:
         """Whether every component is at least the floor's."""
         return (
-            self.bootloader >= floor.bootloader
+            (self.fmc or 0) >= (floor.fmc or 0)
+            and self.bootloader >= floor.bootloader
             and self.tee >= floor.tee
             and self.snp >= floor.snp
             and self.microcode >= floor.microcode
         )
 
     def __str__(self) -> str:
-        """The four levels with their names, for a transcript."""
+        """The levels with their names, for a transcript."""
+        fmc = "" if self.fmc is None else f"fmc {self.fmc}, "
         return (
-            f"bootloader {self.bootloader}, tee {self.tee},"
+            f"{fmc}bootloader {self.bootloader}, tee {self.tee},"
             f" snp {self.snp}, microcode {self.microcode}"
         )
 
@@ -75,10 +89,38 @@ class GuestPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformInfo:
+    """How the machine is set up (AMD 56860, 7.3, PLATFORM_INFO).
+
+    Attributes:
+        smt: Simultaneous multithreading is on.
+        tsme: All memory is encrypted, the host's too.
+        ecc: Memory corrects errors.
+        rapl_dis: Power metering is off.
+        ciphertext_hiding_dram: The host does not see ciphertext.
+        alias_check: No two addresses lead to one place in memory, as was looked at
+            since the last reset; None where the report's version does not say.
+        tio: Devices may be trusted with the enclave's memory (SEV-TIO); None where the
+            report's version does not say.
+        others: The bits that have no name in the report's version, 64 bits.
+    """
+
+    smt: bool
+    tsme: bool
+    ecc: bool
+    rapl_dis: bool
+    ciphertext_hiding_dram: bool
+    alias_check: bool | None
+    tio: bool | None
+    others: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnpClaims:
     """What a report says about the enclave and the platform below it.
 
     Attributes:
+        version: Of the report, 2 to 5.
         vmpl: Privilege level that asked for the evidence, 0 (highest) to 3.
         guest_policy: What the enclave's owner allows its host.
         guest_svn: Security version number of the image.
@@ -89,11 +131,24 @@ class SnpClaims:
             zero if there was none.
         author_key_digest: SHA-384 of the key that certified it, 48 bytes; zero if
             there was none.
-        tcb: The firmware that the evidence vouches for.
-        committed_tcb: The firmware that cannot be rolled back.
+        report_id: Names the running enclave, 32 bytes.
+        report_id_ma: Names its migration agent, 32 bytes; all ones if there is none.
+        signing_key: Whether a chip's key or a provider's signed the report.
+        csp_id: Names the cloud provider; empty where a chip's key signed.
         chip_id: Names the processor, 64 bytes; zero where it is hidden.
+        platform: How the machine is set up.
+        tcb: The firmware that the evidence vouches for.
+        current_tcb: The firmware that runs.
+        committed_tcb: The firmware that cannot be rolled back.
+        launch_tcb: The firmware when the enclave was launched.
+        current_version: Major, minor and build of the SEV-SNP firmware that runs.
+        committed_version: The same of the one that cannot be rolled back.
+        launch_mitigations: Which mitigations the firmware had verified when the enclave
+            was launched, 64 bits; None before version 5.
+        current_mitigations: The same when it was asked for evidence.
     """
 
+    version: int
     vmpl: int
     guest_policy: GuestPolicy
     guest_svn: int
@@ -102,6 +157,17 @@ class SnpClaims:
     host_data: bytes
     id_key_digest: bytes
     author_key_digest: bytes
-    tcb: Tcb
-    committed_tcb: Tcb
+    report_id: bytes
+    report_id_ma: bytes
+    signing_key: SigningKey
+    csp_id: str
     chip_id: bytes
+    platform: PlatformInfo
+    tcb: Tcb
+    current_tcb: Tcb
+    committed_tcb: Tcb
+    launch_tcb: Tcb
+    current_version: _Version
+    committed_version: _Version
+    launch_mitigations: int | None
+    current_mitigations: int | None

@@ -1,6 +1,6 @@
 """Believing an AMD SEV-SNP report: AMD's procedure, step by step.
 
-Documents: AMD 56860 (SEV-SNP firmware ABI) revision 1.57; AMD 57230 (VCEK certificate
+Documents: AMD 56860 (SEV-SNP firmware ABI) revision 1.58; AMD 57230 (VCEK certificate
 and KDS interface) revision 1.00; AMD 58369 (VLEK certificate) revision 0.10; RFC 5280
 (certificates).
 
@@ -20,8 +20,9 @@ from blindai.verifier.endorsed import gather
 from blindai.verifier.procedure import unevaluated
 from blindai.verifier.result import TOKEN, VerifiedClaims
 from blindai.verifier.signatures import Algorithm, load_ecdsa_key, verifies
+from blindai.verifier.snp.claims import SigningKey, SnpClaims
 from blindai.verifier.snp.leaf import is_leaf, parse_leaf
-from blindai.verifier.snp.report import SigningKey, parse_report
+from blindai.verifier.snp.report import parse_report
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,17 +40,12 @@ REPORT = "AMD 56860 7.3, ATTESTATION_REPORT"
 SIGNATURE = "AMD 56860 10, Digital Signatures"
 LEAF = "AMD 57230 3, VCEK certificate"
 VLEK = "AMD 58369, VLEK certificate"
-CHAIN = "AMD 57230, ARK and ASK certificates"
+CHAIN = "AMD 57230, ARK and ASK certificates; AMD 58369, ASVK certificate"
 
 _ECDSA_P384_SHA384 = 1
 _COMPONENT_BYTES = 48
 _FIELD_BYTES = 72
-# Family, then first and last model, of each processor line (AMD 57230, product names;
-# Siena and Bergamo, models A0h to AFh, have Genoa's keys).
-_MODELS = {
-    "Milan": ((0x19, 0x00, 0x0F),),
-    "Genoa": ((0x19, 0x10, 0x1F), (0x19, 0xA0, 0xAF)),
-}
+_CHIP_ID_BYTES = 64
 
 
 def verify(
@@ -89,13 +85,13 @@ def verify(
     root = chains.verify(procedure, certificate, endorsements.certificates, trust)
     _verify_signature(procedure, report, certificate)
     _verify_platform(procedure, report, leaf, root)
-    _verify_consistency(procedure, report)
+    _verify_consistency(procedure, report, leaf)
     claims = Claims(
         tee=TEE,
         measurement=report.measurement,
         report_data=report.report_data,
-        debug=report.claims.guest_policy.debug,
-        details=report.claims,
+        debug=report.guest_policy.debug,
+        details=_details(report, leaf),
     )
     return VerifiedClaims(claims=claims, root=root, token=TOKEN)
 
@@ -178,9 +174,9 @@ def _verify_platform(
     if leaf.kind is SigningKey.VCEK:
         procedure.require(
             "chip ID",
-            holds=report.claims.chip_id == leaf.hwid,
+            holds=report.chip_id == leaf.hwid.ljust(_CHIP_ID_BYTES, b"\x00"),
             expected=f"the leaf certificate's, {leaf.hwid.hex()}",
-            actual=report.claims.chip_id.hex(),
+            actual=report.chip_id.hex(),
             source=LEAF,
         )
     else:
@@ -188,7 +184,7 @@ def _verify_platform(
             unevaluated(
                 "chip ID",
                 reason=f"a VLEK names no chip, but a provider: {leaf.csp_id}",
-                actual=report.claims.chip_id.hex(),
+                actual=report.chip_id.hex(),
                 source=VLEK,
             )
         )
@@ -205,9 +201,9 @@ def _verify_product(
     """
     procedure.require(
         "product of the leaf certificate",
-        holds=leaf.product == root.product,
+        holds=leaf.product.name == root.product,
         expected=root.product,
-        actual=leaf.product,
+        actual=leaf.product.name,
         source=LEAF,
     )
     if report.cpuid is None:
@@ -223,50 +219,80 @@ def _verify_product(
     family, model, stepping = report.cpuid
     procedure.require(
         "product of the report",
-        holds=any(
-            family == known and first <= model <= last
-            for known, first, last in _MODELS[root.product]
-        ),
-        expected=root.product,
+        holds=leaf.product.has(report.cpuid),
+        expected=leaf.product.name,
         actual=f"family {family:02X}h, model {model:02X}h, stepping {stepping:X}h",
         source=REPORT,
     )
 
 
-def _verify_consistency(procedure: Procedure, report: Report) -> None:
-    """Step 5.
+def _verify_consistency(procedure: Procedure, report: Report, leaf: Leaf) -> None:
+    """Step 5. MASK_CHIP_KEY keeps the firmware from signing with the chip's key.
 
     Raises:
         VerificationError: If the step does not hold.
     """
-    claims = report.claims
     procedure.require(
         "chip key",
-        holds=not report.mask_chip_key,
-        expected="in use (MASK_CHIP_KEY 0)",
+        holds=leaf.kind is SigningKey.VLEK or not report.mask_chip_key,
+        expected="in use (MASK_CHIP_KEY 0), or a VLEK instead",
         actual="masked" if report.mask_chip_key else "in use",
         source=REPORT,
     )
+    reported, committed, current = (
+        leaf.product.tcb(levels)
+        for levels in (report.reported_tcb, report.committed_tcb, report.current_tcb)
+    )
     procedure.require(
         "committed TCB",
-        holds=claims.committed_tcb.reaches(claims.tcb),
-        expected=f"at least the reported: {claims.tcb}",
-        actual=str(claims.committed_tcb),
+        holds=committed.reaches(reported),
+        expected=f"at least the reported: {reported}",
+        actual=str(committed),
         source=REPORT,
     )
     procedure.require(
         "current TCB",
-        holds=report.current_tcb.reaches(claims.committed_tcb),
-        expected=f"at least the committed: {claims.committed_tcb}",
-        actual=str(report.current_tcb),
+        holds=current.reaches(committed),
+        expected=f"at least the committed: {committed}",
+        actual=str(current),
         source=REPORT,
     )
     procedure.require(
         "author key",
-        holds=report.author_key_enabled is any(claims.author_key_digest),
+        holds=report.author_key_enabled is any(report.author_key_digest),
         expected="a digest if, and only if, AUTHOR_KEY_EN is set",
-        actual=claims.author_key_digest.hex(),
+        actual=report.author_key_digest.hex(),
         source=REPORT,
+    )
+
+
+def _details(report: Report, leaf: Leaf) -> SnpClaims:
+    """What the report says, its TCBs read as the leaf's processor line has them."""
+    tcb = leaf.product.tcb
+    return SnpClaims(
+        version=report.version,
+        vmpl=report.vmpl,
+        guest_policy=report.guest_policy,
+        guest_svn=report.guest_svn,
+        family_id=report.family_id,
+        image_id=report.image_id,
+        host_data=report.host_data,
+        id_key_digest=report.id_key_digest,
+        author_key_digest=report.author_key_digest,
+        report_id=report.report_id,
+        report_id_ma=report.report_id_ma,
+        signing_key=leaf.kind,
+        csp_id=leaf.csp_id,
+        chip_id=report.chip_id,
+        platform=report.platform,
+        tcb=tcb(report.reported_tcb),
+        current_tcb=tcb(report.current_tcb),
+        committed_tcb=tcb(report.committed_tcb),
+        launch_tcb=tcb(report.launch_tcb),
+        current_version=report.current_version,
+        committed_version=report.committed_version,
+        launch_mitigations=report.launch_mitigations,
+        current_mitigations=report.current_mitigations,
     )
 
 
