@@ -19,7 +19,7 @@ NAMES = {
     "__version__",
     "connect",
 }
-CONNECT = ["addr", "*policy", "*api_key", "*simulation", "*timeout"]
+CONNECT = ["addr", "*policy", "*api_key", "*simulation", "*timeout", "*endorsements"]
 METHODS = {
     "attest": [],
     "close": [],
@@ -90,7 +90,13 @@ def test_a_connection_does_what_was_promised(kind: type, method: str) -> None:
     "kind", [blindai.SealedTransport, blindai.AsyncSealedTransport]
 )
 def test_a_transport_takes_what_was_promised(kind: type) -> None:
-    assert parameters(kind) == ["url", "*policy", "*simulation", "*wire"]
+    assert parameters(kind) == [
+        "url",
+        "*policy",
+        "*simulation",
+        "*endorsements",
+        "*wire",
+    ]
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

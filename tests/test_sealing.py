@@ -16,6 +16,7 @@ from blindai.errors import SealingError
 from blindai.sealing import (
     CHUNK_BYTES,
     MAX_METADATA_BYTES,
+    derive_key,
     open_sealed,
     seal,
     sealed_name,
@@ -230,3 +231,18 @@ def test_a_file_name_hides_the_name() -> None:
     assert name == sealed_name(KEY, "model")
     assert len(name) == 64
     assert name not in {sealed_name(OTHER_KEY, "model"), sealed_name(KEY, "other")}
+
+
+def test_a_tee_s_secret_becomes_a_sealing_key_of_hkdf() -> None:
+    secret, source = bytes(range(16)), "sgx mrenclave"
+    label = b"blindai sealing key v1\x00"
+
+    derived = HKDF(SHA256(), 32, label, source.encode()).derive(secret)
+
+    assert derive_key(secret, source) == derived
+
+
+def test_each_secret_and_source_has_a_key_of_its_own() -> None:
+    keys = {derive_key(secret, source) for secret in (KEY, SALT) for source in "ab"}
+
+    assert len(keys) == 4

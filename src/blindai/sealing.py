@@ -49,6 +49,7 @@ _HEADER_BYTES = len(_PREFIX) + SALT_BYTES
 _TAG_BYTES = 16
 _LABEL = b"blindai sealed file v1\x00"
 _NAME_LABEL = b"blindai sealed file name v1\x00"
+_KEY_LABEL = b"blindai sealing key v1\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,18 @@ def sealed_name(key: bytes, name: str) -> str:
         name: The name to hide.
     """
     return hkdf.expand(hkdf.extract(_NAME_LABEL, key), name.encode(), 32).hex()
+
+
+def derive_key(secret: bytes, source: str) -> bytes:
+    """A sealing key, 32 bytes, from a secret that a TEE gives.
+
+    HKDF-SHA256 (RFC 5869) parts it from every other use that is made of the secret.
+
+    Args:
+        secret: What the TEE gives, at least 16 bytes.
+        source: Says which TEE's, and what the secret is bound to.
+    """
+    return hkdf.expand(hkdf.extract(_KEY_LABEL, secret), source.encode(), KEY_BYTES)
 
 
 class _Stream:

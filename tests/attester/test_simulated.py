@@ -92,6 +92,12 @@ def test_evidence_does_not_show_what_it_holds() -> None:
 class TestSealingKey:
     def test_there_is_none_without_a_file(self) -> None:
         assert SimulatedAttester().sealing_key() is None
+        assert SimulatedAttester().sealing is None
+
+    def test_its_words_shout_too(self, tmp_path: Path) -> None:
+        words = SimulatedAttester(sealing_key_file=tmp_path / "key").sealing
+
+        assert words == f"the file {tmp_path / 'key'}, which protects nothing"
 
     def test_it_is_found_again(self, tmp_path: Path) -> None:
         path = tmp_path / "key"

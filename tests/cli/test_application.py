@@ -22,6 +22,8 @@ COMMANDS = (
     ("models", "list"),
     ("models", "upload"),
     ("models", "delete"),
+    ("endorsements", "fetch"),
+    ("endorsements", "show"),
     ("keys", "create"),
     ("evidence", "verify"),
     ("evidence", "show"),

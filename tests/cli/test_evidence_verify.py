@@ -81,6 +81,18 @@ VECTORS = [
     snp("trustee_genoa", "genoa", at="2025-06-01", outside=("2024-12-01",)),
     snp("trustee_milan_vlek", "milan", "vlek", outside=("2026-01-01",)),
     snp("gosev_milan", "milan", code=6),
+    Genuine(
+        "nitro",
+        "nitro/evervault_prod_2022-10-13.cbor",
+        at="2022-10-13T11:00:00Z",
+        outside=("2022-10-12T11:00:00Z", "2022-10-13T12:00:00Z"),
+    ),
+    Genuine(
+        "nitro",
+        "nitro/evervault_debug_2023-09-18.cbor",
+        at="2023-09-18T15:00:00Z",
+        code=6,
+    ),
 ]
 
 
@@ -237,7 +249,7 @@ def test_without_its_certificates_it_says_what_is_missing(run: Run) -> None:
 
 def test_the_least_firmware_shows_tomorrows_refusal(run: Run, tmp_path: Path) -> None:
     newer = tmp_path / "tcb.toml"
-    newer.write_text("snp = 9\n")
+    newer.write_text("Milan = { snp = 9 }\n")
 
     result = run(*MILAN.words(), "--tcb-info", newer)
     fields = json.loads(run(*MILAN.words(), "--tcb-info", newer, "--json").stdout)
@@ -325,7 +337,7 @@ def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
     result = run(*MILAN.words(), "--endorsements", key)
 
     assert result.exit_code == 4
-    assert "got PEM of PRIVATE KEY" in result.stderr
+    assert "expected certificates and CRLs only" in result.stderr
 
 
 def test_it_is_quick_from_a_cold_start() -> None:

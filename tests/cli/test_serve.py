@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import Result
 
+from blindai.attester import detection
 from blindai.cli import extras, foreground, serve
 from blindai.cli.foreground import PlainFormatter
 from blindai.errors import BlindAIError, ConfigurationError
@@ -92,14 +93,14 @@ def test_models_outlive_it_where_it_has_a_data_dir(
 def interrupting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let `serve` in this process end once it is ready; the addresses it printed."""
     addresses: list[str] = []
-    printing = serve._print_address
+    printing = serve._print_facts
 
-    def announce(url: str, measurement: str, config_digest: str) -> None:
-        printing(url, measurement, config_digest)
-        addresses.append(url)
+    def announce(facts: Mapping[str, str], next_steps: tuple[str, ...]) -> None:
+        printing(facts, next_steps)
+        addresses.append(facts["listening on"])
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(serve, "_print_address", announce)
+    monkeypatch.setattr(serve, "_print_facts", announce)
     return addresses
 
 
@@ -185,7 +186,9 @@ def test_tls_files_that_do_not_fit_end_with_2(run: Run, tls: tuple[Path, Path]) 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "TEE: looked for /sys/kernel/config/tsm/report"),
+        ((), "TEE: looked for sgx (/dev/attestation/attestation_type: cannot"),
+        (("--simulation", "--tee", "sev-snp"), "expected --simulation or --tee"),
+        (("--tee", "sgx2"), "TEE: expected one of sgx, sev-snp, tdx"),
         (("--simulation", "--tls-cert", "c.pem"), "got one of them"),
         (("--simulation", "--config", "none.toml"), "cannot be read"),
         (("--simulation", "--data-dir", "/dev/null/x"), "cannot be made"),
@@ -204,8 +207,9 @@ def test_what_cannot_be_run_ends_with_2(
 def test_without_hardware_it_says_how_to_simulate(run: Run) -> None:
     stderr = run("serve").stderr
 
-    assert all(path in stderr for path in serve.HARDWARE)
+    assert all(f"{tee} (" in stderr for tee in detection.PROBES)
     assert "blindai serve --simulation" in stderr
+    assert "NOTHING IS PROTECTED" not in stderr
 
 
 def test_a_data_dir_without_a_usable_key_ends_with_2(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import ProtocolError
-from blindai.protocol.cbor import MAX_BYTES, MAX_DEPTH, decode, decode_loosely, encode
+from blindai.protocol.cbor import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    decode,
+    decode_loosely,
+    decode_preferred,
+    encode,
+)
 
 LEAVES = (
     st.none()
@@ -101,7 +108,7 @@ def test_another_encoding_of_a_value_is_refused(encoded: str) -> None:
         pytest.param("ff", id="break alone"),
     ],
 )
-@pytest.mark.parametrize("read", [decode, decode_loosely])
+@pytest.mark.parametrize("read", [decode, decode_preferred, decode_loosely])
 def test_what_is_not_one_value_is_refused(
     encoded: str, read: Callable[[bytes], object]
 ) -> None:
@@ -109,13 +116,13 @@ def test_what_is_not_one_value_is_refused(
         read(bytes.fromhex(encoded))
 
 
-@pytest.mark.parametrize("read", [decode, decode_loosely])
+@pytest.mark.parametrize("read", [decode, decode_preferred, decode_loosely])
 def test_bytes_after_the_value_are_refused(read: Callable[[bytes], object]) -> None:
     with pytest.raises(ProtocolError, match="one value, got 2 bytes after it"):
         read(b"\x01\x02\x03")
 
 
-@pytest.mark.parametrize("read", [decode, decode_loosely])
+@pytest.mark.parametrize("read", [decode, decode_preferred, decode_loosely])
 def test_nesting_is_limited(read: Callable[[bytes], object]) -> None:
     assert MAX_DEPTH == 16
     assert read(b"\x81" * MAX_DEPTH + b"\x00")
@@ -123,13 +130,69 @@ def test_nesting_is_limited(read: Callable[[bytes], object]) -> None:
         read(b"\x81" * (MAX_DEPTH + 1) + b"\x00")
 
 
-@pytest.mark.parametrize("read", [decode, decode_loosely])
+@pytest.mark.parametrize("read", [decode, decode_preferred, decode_loosely])
 def test_size_is_limited(read: Callable[[bytes], object]) -> None:
     largest = encode(bytes(MAX_BYTES - 5))
     assert len(largest) == MAX_BYTES
     assert read(largest) == bytes(MAX_BYTES - 5)
     with pytest.raises(ProtocolError, match="at most 1048576 bytes, got 1048577"):
         read(encode(bytes(MAX_BYTES - 4)))
+
+
+# What other makers sign: shortest forms, but any order and any keys.
+
+
+@pytest.mark.parametrize(
+    ("encoded", "value"),
+    [
+        pytest.param("a1013822", {1: -35}, id="integer key"),
+        pytest.param("a26162016161" + "02", {"b": 1, "a": 2}, id="another order"),
+        pytest.param("a1410100", {b"\x01": 0}, id="key of bytes"),
+        pytest.param("fb3ff8000000000000", 1.5, id="float"),
+    ],
+)
+def test_the_preferred_encoding_is_read(encoded: str, value: object) -> None:
+    assert decode_preferred(bytes.fromhex(encoded)) == value
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        pytest.param("1817", id="long integer"),
+        pytest.param("a1180100", id="long key"),
+        pytest.param("580101", id="long byte string length"),
+        pytest.param("780161", id="long text length"),
+        pytest.param("980101", id="long list length"),
+        pytest.param("b801616101", id="long map length"),
+        pytest.param("f93e00", id="short float"),
+    ],
+)
+def test_a_longer_encoding_than_the_preferred_one_is_refused(encoded: str) -> None:
+    assert decode_loosely(bytes.fromhex(encoded)) is not None
+    with pytest.raises(ProtocolError, match="expected the preferred encoding"):
+        decode_preferred(bytes.fromhex(encoded))
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        pytest.param("a201000101", id="twice"),
+        pytest.param("a20100f501", id="number and boolean"),
+        pytest.param("a20100fb3ff000000000000001", id="integer and float"),
+    ],
+)
+def test_keys_that_are_equal_are_refused(encoded: str) -> None:
+    with pytest.raises(ProtocolError, match="one well-formed value"):
+        decode_preferred(bytes.fromhex(encoded))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_their_preferred_value_or_the_error(data: bytes) -> None:
+    try:
+        value = decode_preferred(data)
+    except ProtocolError:
+        return
+    assert cbor2.dumps(value) == data
 
 
 # Tags.
@@ -147,9 +210,12 @@ TAGGED = [
 
 
 @pytest.mark.parametrize("encoded", TAGGED)
-def test_a_tag_is_refused_where_bytes_are_hashed(encoded: str) -> None:
+@pytest.mark.parametrize("read", [decode, decode_preferred])
+def test_a_tag_is_refused_where_bytes_are_hashed(
+    read: Callable[[bytes], object], encoded: str
+) -> None:
     with pytest.raises(ProtocolError, match="one well-formed value"):
-        decode(bytes.fromhex(encoded))
+        read(bytes.fromhex(encoded))
 
 
 @pytest.mark.parametrize("encoded", TAGGED)

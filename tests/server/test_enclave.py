@@ -30,6 +30,7 @@ class CountingAttester:
     def __init__(self, hardware: SimulatedAttester) -> None:
         self._hardware = hardware
         self.tee = hardware.tee
+        self.sealing = hardware.sealing
         self.bound: list[keyset.Binding] = []
         self.running = 0
         self.most_running = 0

@@ -23,6 +23,7 @@ from blindai.verifier import (
     Baseline,
     EvidenceResult,
     InsecureRoot,
+    MinimumTcb,
     Policy,
     SnpPolicy,
     Tcb,
@@ -77,7 +78,11 @@ def test_a_policy_decides() -> None:
 
 
 def test_a_policy_refuses_with_all_its_reasons() -> None:
-    strict = policy(measurements=(b"x" * 48,), minimum_tcb=Tcb(snp=255))
+    strict = policy(
+        measurements=(b"x" * 48,),
+        minimum_tcb=MinimumTcb(genoa=Tcb(snp=255)),
+        products=("Genoa",),
+    )
 
     with pytest.raises(AppraisalError) as caught:
         accept(evidence(), strict)

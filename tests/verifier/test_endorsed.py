@@ -12,7 +12,7 @@ from blindai.protocol.attestation import (
     Endorsement,
 )
 from blindai.testing.vendors.pki import Authority, p256, pem
-from blindai.verifier.endorsed import Endorsements, gather
+from blindai.verifier.endorsed import Endorsements, bring, gather
 
 ROOT = Authority.root("Made-up Root", p256())
 BELOW = ROOT.authority("Made-up Middle", p256())
@@ -51,3 +51,73 @@ def test_anything_else_is_refused(
 ) -> None:
     with pytest.raises(EvidenceError, match=message):
         gather(endorsements)
+
+
+# ---------------------------------------------------------------------------- bringing
+
+OTHER_LIST = Endorsement(CRL_TYPE, ROOT.crl([6]))
+BELOWS_LIST = Endorsement(CRL_TYPE, BELOW.crl([7]))
+OTHER_BELOW = ROOT.authority("Made-up Middle", p256())
+OTHER_CHAIN = Endorsement(PEM_CHAIN_TYPE, pem(OTHER_BELOW.certificate))
+BOTH = Endorsement(PEM_CHAIN_TYPE, pem(BELOW.certificate, ROOT.certificate))
+NEWER = Endorsement(INTEL_COLLATERAL_TYPE, b'{"newer": 1}')
+
+
+@pytest.mark.parametrize(
+    ("brought", "whole"),
+    [
+        pytest.param((), (BOTH, LIST, COLLATERAL), id="nothing"),
+        pytest.param(
+            (OTHER_CHAIN,), (OTHER_CHAIN, REST, LIST, COLLATERAL), id="of one subject"
+        ),
+        pytest.param(
+            (OTHER_CHAIN, REST), (OTHER_CHAIN, REST, LIST, COLLATERAL), id="of both"
+        ),
+        pytest.param(
+            (OTHER_LIST,), (OTHER_LIST, BOTH, COLLATERAL), id="of the same issuer"
+        ),
+        pytest.param(
+            (BELOWS_LIST,),
+            (BELOWS_LIST, BOTH, LIST, COLLATERAL),
+            id="of another issuer",
+        ),
+        pytest.param((NEWER,), (NEWER, BOTH, LIST), id="collateral"),
+    ],
+)
+def test_what_is_brought_replaces_what_says_the_same(
+    brought: tuple[Endorsement, ...], whole: tuple[Endorsement, ...]
+) -> None:
+    assert bring((BOTH, LIST, COLLATERAL), brought) == whole
+
+
+def test_without_anything_brought_what_is_stapled_is_not_even_read() -> None:
+    unread = (Endorsement(PEM_CHAIN_TYPE, b"?"), Endorsement("a/b", b""))
+
+    assert bring(unread, ()) == unread
+
+
+@pytest.mark.parametrize(
+    ("stapled", "brought", "message"),
+    [
+        pytest.param((), Endorsement("a/b", b""), "got another", id="brought"),
+        pytest.param((Endorsement(PEM_CHAIN_TYPE, b"?"),), LIST, "PEM", id="chain"),
+        pytest.param(
+            (Endorsement(PEM_CHAIN_TYPE, b"text\n" + BOTH.content),),
+            LIST,
+            "PEM certificates and nothing else",
+            id="text before it",
+        ),
+        pytest.param((Endorsement(CRL_TYPE, b"?"),), CHAIN, "CRL", id="list"),
+    ],
+)
+def test_what_is_malformed_is_refused(
+    stapled: tuple[Endorsement, ...], brought: Endorsement, message: str
+) -> None:
+    with pytest.raises(EvidenceError, match=message):
+        bring(stapled, (brought,))
+
+
+def test_an_unknown_kind_among_the_stapled_is_left_for_gather_to_refuse() -> None:
+    unknown = Endorsement("a/b", b"")
+
+    assert bring((unknown,), (LIST,)) == (LIST, unknown)

@@ -171,7 +171,7 @@ def test_the_policy_for_simulation_accepts_no_genuine_tee() -> None:
         ),
         pytest.param(
             "version = 1",
-            r"policy: .* at least one TEE, \[sev-snp\], got none",
+            r"policy: .* at least one TEE, \[sev-snp\], .*, got none",
             id="no TEE",
         ),
         pytest.param(
@@ -201,7 +201,7 @@ def test_the_policy_for_simulation_accepts_no_genuine_tee() -> None:
         ),
         pytest.param(
             "version = 1\n[sgx]",
-            r"policy: unknown key 'sgx'; known: .*, sev-snp\n",
+            r"policy: unknown key 'sgx'; known: .*, sev-snp, ",
             id="unknown TEE",
         ),
         pytest.param(
@@ -263,7 +263,9 @@ def test_other_policies_are_refused(text: str, message: str) -> None:
 
 
 def test_a_policy_that_accepts_nothing_cannot_be_made() -> None:
-    with pytest.raises(ValueError, match=r"at least one TEE, \[sev-snp\], got none"):
+    with pytest.raises(
+        ValueError, match=r"at least one TEE, \[sev-snp\], .*, got none"
+    ):
         Policy()
 
 
@@ -382,7 +384,7 @@ class TestTheTableOfAnotherTee:
             WiderPolicy(sev_snp=pinned, another_tee=AnotherTeePolicy())
 
     def test_a_policy_without_any_names_both(self) -> None:
-        with pytest.raises(ValueError, match=r"\[sev-snp\], \[another-tee\], got none"):
+        with pytest.raises(ValueError, match=r"\[sev-snp\], .*\[another-tee\], got"):
             WiderPolicy()
 
 

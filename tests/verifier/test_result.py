@@ -116,6 +116,7 @@ def test_the_search_finds_who_makes_trust() -> None:
     }
 
     assert makes == {
+        "verifier/nitro/verification.py",
         "verifier/snp/verification.py",
         "verifier/appraisal.py",
     }

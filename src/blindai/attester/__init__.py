@@ -23,6 +23,11 @@ class Attester(Protocol):
         """Media type of the evidence it makes."""
         ...
 
+    @property
+    def sealing(self) -> str | None:
+        """Which sealing key it derives and what that is bound to, in words, if any."""
+        ...
+
     def attest(self, binding: Binding) -> Evidence:
         """Evidence that binds what it is given."""
         ...

@@ -81,6 +81,13 @@ class SimulatedAttester:
         """Media type of the evidence it makes."""
         return SIMULATED_SEV_SNP_REPORT_TYPE
 
+    @property
+    def sealing(self) -> str | None:
+        """Which sealing key it derives, in words, if it has a key file."""
+        if self._sealing_key_file is None:
+            return None
+        return f"the file {self._sealing_key_file}, which protects nothing"
+
     def attest(self, binding: Binding) -> Evidence:
         """Evidence that binds what it is given."""
         signed = write_report(self.platform, binding.report_data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,21 @@ from blindai.cli import console, outcome
 from blindai.cli.ear_option import choose_ear
 from blindai.cli.evidence_input import load
 from blindai.cli.exits import exit_code
-from blindai.cli.tcb_info import renew_collection
-from blindai.client.answer import Answer, fetch_answer
+from blindai.cli.tcb_info import renew
+from blindai.client.answer import fetch_answer
+from blindai.client.endorsements import choose_endorsements
 from blindai.client.policies import SimulationWarning, warn_of_danger
 from blindai.errors import AttestationError, BlindAIError
+from blindai.protocol.attestation import encode_attestation, parse_attestation
 from blindai.verifier.ear import Appraisal
+from blindai.verifier.endorsed import bring
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from blindai.cli.target import Target
+    from blindai.client.answer import Answer
+    from blindai.protocol.attestation import Endorsement
     from blindai.verifier import AttestationResult, Policy
 
 _FACTS = (
@@ -46,6 +51,17 @@ class Extras:
     ear_key: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked about an enclave's answer."""
+
+    url: str
+    answer: Answer
+    policy: Policy
+    brought: tuple[Endorsement, ...]
+    now: datetime
+
+
 def run(target: Target, extras: Extras, *, as_json: bool) -> None:
     """Attest an enclave, and print how it ended.
 
@@ -56,15 +72,16 @@ def run(target: Target, extras: Extras, *, as_json: bool) -> None:
     now = datetime.now(UTC)
     writer = choose_ear(extras.ear, extras.ear_key)
     newer = load(extras.tcb_info) if extras.tcb_info else None
+    brought = choose_endorsements(target.endorsements)
     found, later = None, None
     try:
         answer = fetch_answer(target.url)
     except BlindAIError as error:
         ended = outcome.failed(target.url, now, error)
     else:
-        ended, found = _ask(target, answer, target.policy, now)
-        if newer is not None:
-            later = _ask_later(target, answer, newer, now)
+        question = _Question(target.url, answer, target.policy, brought, now)
+        ended, found = _ask(question)
+        later = _ask_later(question, newer) if newer is not None else None
         writer.write(_appraisal(target, ended, found, answer), now)
     if found is not None:
         _warn(found)
@@ -76,30 +93,35 @@ def run(target: Target, extras: Extras, *, as_json: bool) -> None:
         raise typer.Exit(exit_code(ended.error)) if as_json else ended.error
 
 
-def _ask(
-    target: Target, answer: Answer, policy: Policy, now: datetime
-) -> tuple[outcome.Outcome, AttestationResult | None]:
+def _ask(question: _Question) -> tuple[outcome.Outcome, AttestationResult | None]:
     try:
         result = verifier.verify(
-            answer.collection, nonce=answer.nonce, policy=policy, now=now
+            question.answer.collection,
+            nonce=question.answer.nonce,
+            policy=question.policy,
+            now=question.now,
+            endorsements=question.brought,
         )
     except AttestationError as error:
-        return outcome.failed(target.url, now, error), None
-    return outcome.Outcome(
-        subject=target.url, now=now, transcript=result.transcript
-    ), result
+        return outcome.failed(question.url, question.now, error), None
+    ended = outcome.Outcome(
+        subject=question.url, now=question.now, transcript=result.transcript
+    )
+    return ended, result
 
 
-def _ask_later(
-    target: Target, answer: Answer, file: bytes, now: datetime
-) -> outcome.Outcome:
+def _ask_later(question: _Question, file: bytes) -> outcome.Outcome:
     """The same under newer TCB information."""
     try:
-        collection, policy = renew_collection(answer.collection, target.policy, file)
+        attestation = parse_attestation(question.answer.collection)
+        whole = bring(attestation.evidence.endorsements, question.brought)
+        evidence = replace(attestation.evidence, endorsements=whole)
+        evidence, policy = renew(evidence, question.policy, file)
     except AttestationError as error:
-        return outcome.failed(target.url, now, error)
-    renewed = Answer(nonce=answer.nonce, collection=collection)
-    return _ask(target, renewed, policy, now)[0]
+        return outcome.failed(question.url, question.now, error)
+    collection = encode_attestation(replace(attestation, evidence=evidence))
+    answer = replace(question.answer, collection=collection)
+    return _ask(replace(question, answer=answer, policy=policy, brought=()))[0]
 
 
 def _warn(result: AttestationResult) -> None:

@@ -1,4 +1,4 @@
-"""Bytes as they lie in files: raw, or as text in hexadecimal, base64 or PEM."""
+"""Bytes as they lie in files: raw, or as text in hexadecimal or base64."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _BASE64_URL: Final = re.compile(rb"[A-Za-z0-9_-]+={0,2}")
 _NOT_TEXT: Final = re.compile(rb"[^\t\n\r -~]")
 _SPACE: Final = re.compile(rb"\s+")
-_PEM: Final = re.compile(
-    rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s*([A-Za-z0-9+/=\s]+?)-----END \1-----"
-)
 
 
 def decode(text: bytes) -> bytes | None:
@@ -36,18 +33,6 @@ def decode(text: bytes) -> bytes | None:
         return base64.b64decode(packed.rstrip(b"=") + padding, validate=True)
     except binascii.Error:
         return None
-
-
-def pem_blocks(text: bytes) -> tuple[tuple[str, bytes], ...]:
-    """The PEM blocks in a text (RFC 7468): labels and contents, in order."""
-    found = ((each[1].decode("ascii"), decode(each[2])) for each in _PEM.finditer(text))
-    return tuple((label, content) for label, content in found if content is not None)
-
-
-def pem(label: str, content: bytes) -> bytes:
-    """One PEM block."""
-    body = base64.encodebytes(content).decode("ascii")
-    return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
 
 
 def decode_json(data: bytes) -> object:

@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from blindai.cli.endorsement_files import read_endorsements
 from blindai.cli.evidence_files import MAX_FILE_BYTES, read_evidence
 from blindai.cli.exits import CommandError
 from blindai.errors import EvidenceError
+from blindai.protocol.endorsements import parse_endorsements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def load_evidence(
     said: list[Endorsement] = []
     for path in endorsements:
         try:
-            said += read_endorsements([load(path)])
+            said += parse_endorsements(load(path))
         except EvidenceError as error:
             raise EvidenceError(f"{path.name}: {error.message}") from error
     try:
@@ -97,25 +97,3 @@ def choose_nonce(text: str | None) -> bytes | None:
             "Write two digits a byte, without spaces.",
         )
     return bytes.fromhex(text)
-
-
-def load_anything(
-    file: Path, tee: TeeName | None, endorsements: Sequence[Path]
-) -> tuple[Evidence | None, tuple[Endorsement, ...]]:
-    """Evidence with what was said about it, or an endorsement alone.
-
-    Raises:
-        CommandError: If a file cannot be read.
-        EvidenceError: If it is neither, or not what `tee` says.
-    """
-    try:
-        evidence = load_evidence(file, tee, endorsements)
-    except EvidenceError:
-        if tee is not None:
-            raise
-        try:
-            return None, read_endorsements([load(file)])
-        except EvidenceError:
-            pass
-        raise
-    return evidence, evidence.endorsements

@@ -11,6 +11,7 @@ from blindai.cli.target import (
     URL_HELP,
     ApiKeyFileOption,
     ApiKeyOption,
+    EndorsementsOption,
     JsonOption,
     PolicyOption,
     SimulationOption,
@@ -55,13 +56,14 @@ app = typer.Typer(help="List, upload and delete models.", no_args_is_help=True)
 
 
 @app.command("list", epilog=LIST_EXAMPLE)
-def list_models(
+def list_models(  # noqa: PLR0913  one argument an option
     url: Annotated[str, typer.Argument(metavar="URL", help=URL_HELP)] = "",
     *,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
     api_key: ApiKeyOption = None,
     api_key_file: ApiKeyFileOption = None,
+    endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the models that an enclave serves, with their inputs and outputs."""
@@ -71,6 +73,7 @@ def list_models(
         simulation=simulation,
         api_key=api_key,
         api_key_file=api_key_file,
+        endorsements=endorsements,
     )
     with target.connect() as connection:
         models = connection.models()
@@ -102,6 +105,7 @@ def upload(  # noqa: PLR0913  one argument an option
     simulation: SimulationOption = False,
     api_key: ApiKeyOption = None,
     api_key_file: ApiKeyFileOption = None,
+    endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Upload an ONNX model; weights in a second file are folded in."""
@@ -113,6 +117,7 @@ def upload(  # noqa: PLR0913  one argument an option
         simulation=simulation,
         api_key=api_key,
         api_key_file=api_key_file,
+        endorsements=endorsements,
     )
     with target.connect() as connection, _progress() as progress:
         uploaded = connection.upload_model(
@@ -138,6 +143,7 @@ def delete(  # noqa: PLR0913  one argument an option
     simulation: SimulationOption = False,
     api_key: ApiKeyOption = None,
     api_key_file: ApiKeyFileOption = None,
+    endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Delete a model."""
@@ -149,6 +155,7 @@ def delete(  # noqa: PLR0913  one argument an option
         simulation=simulation,
         api_key=api_key,
         api_key_file=api_key_file,
+        endorsements=endorsements,
     )
     with target.connect() as connection:
         connection.delete_model(name, owner_token=token)

@@ -10,6 +10,7 @@ from blindai.cli.target import (
     URL_HELP,
     ApiKeyFileOption,
     ApiKeyOption,
+    EndorsementsOption,
     JsonOption,
     PolicyOption,
     SimulationOption,
@@ -49,6 +50,7 @@ def predict(  # noqa: PLR0913  one argument an option
     simulation: SimulationOption = False,
     api_key: ApiKeyOption = None,
     api_key_file: ApiKeyFileOption = None,
+    endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Seal inputs, run a model inside the enclave, and open its outputs."""
@@ -61,6 +63,7 @@ def predict(  # noqa: PLR0913  one argument an option
         simulation=simulation,
         api_key=api_key,
         api_key_file=api_key_file,
+        endorsements=endorsements,
     )
     inputs = tensor_files.load_inputs(Path(file))
     with target.connect() as connection:

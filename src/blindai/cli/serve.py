@@ -3,27 +3,34 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blindai.cli import console
+from blindai.cli.endorsing import (
+    AMD_ADDRESS,
+    INTEL_ADDRESS,
+    AmdOption,
+    CacheOption,
+    IntelOption,
+    Mode,
+    ModeOption,
+    choose_endorsing,
+)
 from blindai.cli.exits import CommandError
 from blindai.cli.extras import needs
 from blindai.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from blindai.attester.simulated import SimulatedAttester
+    from collections.abc import Mapping
+
+    from blindai.attester import Attester
     from blindai.server.serve import Listen
     from blindai.server.settings import Settings
+    from blindai.server.stapling import Endorsing
 
 EXAMPLE = "Example: blindai serve --simulation --data-dir ./enclave"
-HARDWARE = (
-    "/sys/kernel/config/tsm/report",
-    "/dev/attestation",
-    "/dev/nsm",
-    "/dev/tpmrm0",
-)
 SEALING_KEY_FILE = "insecure-simulation-key"
 _BANNER = """\
 SIMULATED ENCLAVE: NOTHING IS PROTECTED
@@ -37,6 +44,14 @@ def serve(  # noqa: PLR0913  one argument an option
         bool,
         typer.Option("--simulation", help="Simulate the TEE, which protects nothing."),
     ] = False,
+    tee: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The TEE to use: sgx, sev-snp, tdx or nitro. The one that is there, "
+            "if not given.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")
@@ -62,65 +77,83 @@ def serve(  # noqa: PLR0913  one argument an option
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Outer TLS: private key, PEM.")
     ] = None,
+    endorsements: ModeOption = Mode.FETCH,
+    amd: AmdOption = AMD_ADDRESS,
+    intel: IntelOption = INTEL_ADDRESS,
+    cache: CacheOption = None,
 ) -> None:
     """Run an enclave's server until Ctrl-C.
 
     Raises:
         CommandError: If it cannot run as it was asked to.
     """
-    if not simulation:
-        refuse_hardware()
+    if simulation and tee is not None:
+        raise CommandError(
+            "TEE: expected --simulation or --tee, got both",
+            "Leave out --simulation where there is a TEE.",
+        )
     if (tls_cert is None) != (tls_key is None):
         raise CommandError(
             "outer TLS: expected --tls-cert and --tls-key, got one of them",
             "Give both, or neither.",
         )
-    _print_banner()
+    if simulation:
+        _print_banner()
     with needs("server"):
         from blindai.server.serve import Listen, load_settings  # noqa: PLC0415  heavy
 
+    attester = _simulated_attester(data_dir) if simulation else _find_attester(tee)
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
-    _run(settings, listen, data_dir)
+    endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
+    _run(settings, listen, data_dir, attester, endorsing)
 
 
-def refuse_hardware() -> NoReturn:
-    """Say what was looked for; this release knows no hardware attester.
+def _find_attester(tee: str | None) -> "Attester":
+    """The TEE that was named, or the one that is there; never a simulation."""
+    from blindai.attester import detection  # noqa: PLC0415  heavy
 
-    Raises:
-        CommandError: Always.
-    """
-    looked = ", ".join(
-        f"{path} ({'there' if Path(path).exists() else 'absent'})" for path in HARDWARE
-    )
-    raise CommandError(
-        f"TEE: looked for {looked}; this release has no attester for hardware yet",
-        "Support arrives with the hardware attesters. To try blindai without "
-        "protection, run: blindai serve --simulation",
-    )
+    return detection.detect() if tee is None else detection.named(tee)
 
 
-def _run(settings: "Settings", listen: "Listen", data_dir: Path | None) -> None:
+def _run(
+    settings: "Settings",
+    listen: "Listen",
+    data_dir: Path | None,
+    attester: "Attester",
+    endorsing: "Endorsing | None",
+) -> None:
     from blindai.cli import foreground  # noqa: PLC0415  heavy
     from blindai.server import serve as parts  # noqa: PLC0415  heavy
 
     certificate = listen.tls_certificate
     tls_spki = None if certificate is None else parts.tls_spki(certificate)
-    attester = _simulated_attester(data_dir)
+    launched = parts.first_measurement(attester)
     try:
-        app = parts.build_app(settings, attester, data_dir=data_dir, tls_spki=tls_spki)
+        app = parts.build_app(
+            settings,
+            attester,
+            data_dir=data_dir,
+            tls_spki=tls_spki,
+            endorsing=endorsing,
+        )
     except OSError as error:
         raise ConfigurationError(f"--data-dir {data_dir}: cannot be used") from error
-    measurement, digest = attester.platform.measurement.hex(), settings.digest.hex()
+    facts = {
+        "TEE": _tee(attester),
+        "measurement": launched.hex() if launched else "in the evidence",
+        "configuration": settings.digest.hex(),
+        "models": _models(attester, data_dir),
+    }
 
     def announce(url: str) -> None:
-        _print_address(url, measurement, digest)
+        _print_facts({"listening on": url} | facts, _next_steps(url, attester))
 
     foreground.run(app, listen, announce)
     console.err().print("stopped")
 
 
-def _simulated_attester(data_dir: Path | None) -> "SimulatedAttester":
+def _simulated_attester(data_dir: Path | None) -> "Attester":
     from blindai.attester.simulated import SimulatedAttester  # noqa: PLC0415  heavy
 
     if data_dir is None:
@@ -132,6 +165,30 @@ def _simulated_attester(data_dir: Path | None) -> "SimulatedAttester":
     return SimulatedAttester(sealing_key_file=data_dir / SEALING_KEY_FILE)
 
 
+def _tee(attester: "Attester") -> str:
+    """The TEE, as its evidence's media type names it."""
+    return attester.tee.removeprefix("application/vnd.blindai.")
+
+
+def _models(attester: "Attester", data_dir: Path | None) -> str:
+    """Whether models are kept, and under which key."""
+    if data_dir is None:
+        return "end with the server (no --data-dir)"
+    if attester.sealing is None:
+        return "end with the server: this TEE derives no sealing key"
+    return f"kept in {data_dir}, sealed under a key {attester.sealing}"
+
+
+def _next_steps(url: str, attester: "Attester") -> tuple[str, ...]:
+    from blindai.protocol.attestation import (  # noqa: PLC0415  heavy
+        SIMULATED_SEV_SNP_REPORT_TYPE,
+    )
+
+    simulated = attester.tee == SIMULATED_SEV_SNP_REPORT_TYPE
+    option = "--simulation" if simulated else "--policy policy.toml"
+    return f"blindai verify {url} {option}", f"blindai models list {url} {option}"
+
+
 def _print_banner() -> None:
     from rich.panel import Panel  # noqa: PLC0415  slow to import
 
@@ -139,16 +196,12 @@ def _print_banner() -> None:
     console.err().print(panel)
 
 
-def _print_address(url: str, measurement: str, config_digest: str) -> None:
+def _print_facts(facts: "Mapping[str, str]", next_steps: tuple[str, ...]) -> None:
     screen = console.out()
-    facts = {
-        "listening on": url,
-        "measurement": measurement,
-        "configuration": config_digest,
-    }
     for label, value in facts.items():
         screen.print(f"{label:14} {value}", soft_wrap=True)
     screen.print("\nTry, in another terminal:")
-    screen.print(f"  blindai verify {url} --simulation", soft_wrap=True)
-    screen.print(f"  blindai models list {url} --simulation\n", soft_wrap=True)
+    for step in next_steps:
+        screen.print(f"  {step}", soft_wrap=True)
+    screen.print()
     sys.stdout.flush()

@@ -47,6 +47,16 @@ ApiKeyFileOption = Annotated[
     Path | None,
     typer.Option("--api-key-file", metavar="FILE", help="File that holds the API key."),
 ]
+EndorsementsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--endorsements",
+        metavar="FILE",
+        help="Endorsements of your own (see `blindai endorsements fetch`), in place of "
+        "what says the same among those that the enclave sends. Give it several times "
+        "for several.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON value, for machines.")
 ]
@@ -70,11 +80,13 @@ class Target:
         url: Its address.
         policy: What to accept.
         api_key: What to show; BLINDAI_API_KEY if None.
+        endorsements: Files with endorsements of the user's own.
     """
 
     url: str
     policy: "Policy"
     api_key: str | None = field(default=None, repr=False)
+    endorsements: tuple[Path, ...] = ()
 
     @contextmanager
     def connect(self) -> Iterator["Connection"]:
@@ -84,7 +96,12 @@ class Target:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SimulationWarning)  # said below instead
-            connection = Connection(self.url, policy=self.policy, api_key=self.api_key)
+            connection = Connection(
+                self.url,
+                policy=self.policy,
+                api_key=self.api_key,
+                endorsements=self.endorsements,
+            )
             try:
                 if connection.attestation.simulated:
                     warn_of_simulation()
@@ -100,6 +117,7 @@ def choose_target(
     simulation: bool,
     api_key: str | None = None,
     api_key_file: Path | None = None,
+    endorsements: Sequence[Path] | None = None,
 ) -> Target:
     """The enclave that a command's options mean.
 
@@ -117,6 +135,7 @@ def choose_target(
         url=address,
         policy=_choose_policy(policy, simulation=simulation),
         api_key=choose_secret("api-key", api_key, api_key_file),
+        endorsements=tuple(endorsements or ()),
     )
 
 

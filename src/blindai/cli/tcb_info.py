@@ -3,8 +3,8 @@
     Intel       a collateral in JSON as a PCCS serves it, or Intel's own answer,
                 {"tcbInfo": {...}, "signature": "..."}; it takes the place of the
                 stapled one, which was signed by the same certificate
-    SEV-SNP     TOML with the least firmware: `snp = 24`, `microcode = 219`, ...; it
-                takes the place of the policy's `minimum_tcb`
+    SEV-SNP     TOML with the least firmware, `Milan = { snp = 24, microcode = 219 }`;
+                it takes the place of the policy's `minimum_tcb`
 
 Nothing is believed for being read: what Intel signed is verified like the stapled.
 """
@@ -23,12 +23,10 @@ from blindai.protocol.attestation import (
     INTEL_COLLATERAL_TYPE,
     MAX_ENDORSEMENT_BYTES,
     Endorsement,
-    encode_attestation,
-    parse_attestation,
 )
 from blindai.verifier.baseline import Baseline
 from blindai.verifier.policy import Policy
-from blindai.verifier.snp.claims import Tcb
+from blindai.verifier.snp.policy import MinimumTcb
 
 if TYPE_CHECKING:
     from blindai.protocol.attestation import Evidence
@@ -47,21 +45,7 @@ _INTELS_ANSWER: Final = re.compile(
 )
 
 
-Accepted = TypeVar("Accepted", Policy, Policy | Baseline)
-
-
-def renew_collection(
-    collection: bytes, policy: Policy, file: bytes
-) -> tuple[bytes, Policy]:
-    """A served attestation, and the policy, under newer TCB information.
-
-    Raises:
-        ConfigurationError: If the file is not for this evidence.
-        EvidenceError: If the collection is malformed.
-    """
-    attestation = parse_attestation(collection)
-    evidence, renewed = renew(attestation.evidence, policy, file)
-    return encode_attestation(replace(attestation, evidence=evidence)), renewed
+Accepted = TypeVar("Accepted", bound=Policy | Baseline)
 
 
 def renew(
@@ -100,12 +84,19 @@ def _with_minimum(policy: Accepted, file: bytes) -> Accepted:
         text = file.decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{_EXPECTED}, got {describe(file)}") from error
-    least = tables.parse(text, Tcb, "--tcb-info")
-    if isinstance(policy, Baseline):
-        return replace(policy, snp_minimum=least)
-    if policy.sev_snp is None:
+    least = tables.parse(text, MinimumTcb, "--tcb-info")
+    snp = policy.snp if isinstance(policy, Baseline) else policy.sev_snp
+    if snp is None:
         raise ConfigurationError("--tcb-info: expected a policy with [sev-snp]")
-    return replace(policy, sev_snp=replace(policy.sev_snp, minimum_tcb=least))
+    products = tuple(each for each in snp.products if least.of(each) is not None)
+    if not products:
+        raise ConfigurationError(
+            f"--tcb-info: expected the least firmware of {' or '.join(snp.products)}"
+        )
+    snp = replace(snp, minimum_tcb=least, products=products)
+    if isinstance(policy, Baseline):
+        return replace(policy, snp=snp)
+    return replace(policy, sev_snp=snp)
 
 
 def _intels(file: bytes) -> dict[str, str]:

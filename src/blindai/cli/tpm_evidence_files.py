@@ -21,21 +21,21 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from blindai.cli.encodings import decode, pem_blocks
-from blindai.cli.endorsement_files import certificate_endorsement
+from blindai.cli.encodings import decode
 from blindai.errors import EvidenceError
 from blindai.protocol import cbor
 from blindai.protocol.attestation import (
     AZURE_SNP_TYPE,
     AZURE_TDX_TYPE,
+    PEM_CHAIN_TYPE,
     TPM_QUOTE_TYPE,
+    Endorsement,
     Evidence,
 )
+from blindai.protocol.endorsements import encode_pem, parse_endorsements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from blindai.protocol.attestation import Endorsement
 
 _RSASSA: Final = 0x0014  # TPM_ALG_ID (TCG Algorithm Registry 1.34, table 3)
 _SHA256: Final = 0x000B
@@ -85,9 +85,13 @@ def read_azure(fields: Mapping[str, object]) -> Evidence:
 def _certificates(vcek: object) -> tuple[Endorsement, ...]:
     if not vcek:
         return ()
-    if isinstance(vcek, str) and (blocks := pem_blocks(vcek.encode())):
-        return tuple(certificate_endorsement(der) for _, der in blocks)
-    return (certificate_endorsement(_octets(vcek, "vcek")),)
+    if isinstance(vcek, str) and "-----BEGIN" in vcek:
+        return parse_endorsements(vcek.encode())
+    return (_certificate(_octets(vcek, "vcek")),)
+
+
+def _certificate(der: bytes) -> Endorsement:
+    return Endorsement(PEM_CHAIN_TYPE, encode_pem(der))
 
 
 def _octets(value: object, what: str) -> bytes:
@@ -136,7 +140,7 @@ def read_go_tpm(data: bytes) -> Evidence:
     return Evidence(
         media_type=TPM_QUOTE_TYPE,
         evidence=cbor.encode(parts),
-        endorsements=tuple(certificate_endorsement(each) for each in certificates),
+        endorsements=tuple(map(_certificate, certificates)),
         event_log=b"".join(v for number, v in fields if number == _EVENT_LOG),
     )
 

@@ -7,6 +7,7 @@ import typer
 from blindai.cli.ear_option import EarKeyOption, EarOption
 from blindai.cli.target import (
     URL_HELP,
+    EndorsementsOption,
     JsonOption,
     PolicyOption,
     SimulationOption,
@@ -22,6 +23,7 @@ def verify(  # noqa: PLR0913  the options that users know
     *,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
+    endorsements: EndorsementsOption = None,
     tcb_info: TcbInfoOption = None,
     ear: EarOption = None,
     ear_key: EarKeyOption = None,
@@ -38,5 +40,7 @@ def verify(  # noqa: PLR0913  the options that users know
     """
     from blindai.cli import enclave_verdict as verdict  # noqa: PLC0415  slow to import
 
-    target = choose_target(url, policy, simulation=simulation)
+    target = choose_target(
+        url, policy, simulation=simulation, endorsements=endorsements
+    )
     verdict.run(target, verdict.Extras(tcb_info, ear, ear_key), as_json=as_json)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 _ENTRY: Final = re.compile(r"^ {4}(\w+): (.*)$")
 _MAX_ITEMS: Final = 64
+_MAX_BYTES: Final = 128
 _TRANSPARENT: Final = frozenset({"claims", "details", "body"})
+_FOR_MACHINES: Final = frozenset(
+    {"signed", "signature", "certificate", "certificates", "cabundle"}
+)
 
 
 class Row(NamedTuple):
@@ -60,7 +64,7 @@ def rows(instance: DataclassInstance, before: str = "") -> Iterator[Row]:
     """
     said = meanings(type(instance))
     for field in dataclasses.fields(instance):
-        if not field.repr:
+        if field.name in _FOR_MACHINES:
             continue
         value = getattr(instance, field.name)
         name = before + field.name.replace("_", " ")
@@ -97,11 +101,17 @@ def _list(value: Iterable[object]) -> str:
     return ", ".join([*listed[:_MAX_ITEMS], *more]) or "none"
 
 
+def _bytes(value: bytes) -> str:
+    if len(value) <= _MAX_BYTES:
+        return value.hex() or "empty"
+    return f"{value[:_MAX_BYTES].hex()}... ({len(value)} bytes)"
+
+
 # The first kind that fits counts.
 _WORDS: Final[tuple[tuple[Any, Callable[[Any], str]], ...]] = (
     (type(None), lambda _: "none"),
     (bool, lambda value: "yes" if value else "no"),
-    (bytes, lambda value: value.hex() or "empty"),
+    (bytes, _bytes),
     (Enum, lambda value: f"{value.name} ({value.value})"),
     (datetime, lambda value: f"{value:%Y-%m-%d %H:%M:%S} UTC"),
     (timedelta, lambda value: f"{int(value.total_seconds())} s"),
@@ -118,8 +128,8 @@ def to_json(value: object) -> object:
 def _fields(value: object) -> object:
     if not is_instance(value):
         return str(value)
-    seen = (field.name for field in dataclasses.fields(value) if field.repr)
-    return {name: to_json(getattr(value, name)) for name in seen}
+    names = (field.name for field in dataclasses.fields(value))
+    return {name: to_json(getattr(value, name)) for name in names}
 
 
 _JSON: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (

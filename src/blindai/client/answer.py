@@ -26,19 +26,20 @@ class Answer:
     """What an enclave answered, and to what; nothing in it is believed.
 
     Attributes:
-        nonce: The 32 random bytes that were sent.
+        nonce: The 32 random bytes that were sent, or None if none were.
         collection: The CMW collection that came back.
     """
 
-    nonce: bytes = field(repr=False)
+    nonce: bytes | None = field(repr=False)
     collection: bytes = field(repr=False)
 
 
-def fetch_answer(url: str) -> Answer:
-    """Ask an enclave for its attestation, with a fresh nonce.
+def fetch_answer(url: str, *, challenge: bool = True) -> Answer:
+    """Ask an enclave for its attestation.
 
     Args:
         url: Of the gateway: scheme, host and port; https where it names none.
+        challenge: Whether to send a fresh nonce, so that the answer cannot be old.
 
     Raises:
         ConfigurationError: If the URL is malformed.
@@ -46,7 +47,7 @@ def fetch_answer(url: str) -> Answer:
         OverloadedError: If it makes no more evidence right now.
     """
     address = parse_url(url)
-    nonce = secrets.token_bytes(NONCE_BYTES)
+    nonce = secrets.token_bytes(NONCE_BYTES) if challenge else None
     wire = open_wire(address)
     try:
         collection = run(fetch(address, nonce, DEFAULT_TIMEOUTS), wire)

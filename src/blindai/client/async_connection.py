@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from blindai.client.endorsements import Brought
     from blindai.client.model_file import ModelLike, Progress
     from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
     from blindai.verifier import AttestationResult, Policy
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class AsyncConnection:
     """A verified enclave, and what one can ask of it; as `Connection`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument a choice of the user's
         self,
         addr: str | None = None,
         *,
@@ -39,12 +40,17 @@ class AsyncConnection:
         api_key: str | None = None,
         simulation: bool = False,
         timeout: float = DEFAULT_TIMEOUT_S,
+        endorsements: Brought = (),
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `Connection`; the enclave is verified on entering, or on first use."""
         self._dialogue = Dialogue(api_key, timeout)
         self._transport = AsyncSealedTransport(
-            address(addr), policy=policy, simulation=simulation, wire=wire
+            address(addr),
+            policy=policy,
+            simulation=simulation,
+            endorsements=endorsements,
+            wire=wire,
         )
 
     async def attest(self) -> AttestationResult:

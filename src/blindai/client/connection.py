@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from blindai.client.endorsements import Brought
     from blindai.client.model_file import ModelLike, Progress
     from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
     from blindai.verifier import AttestationResult, Policy
@@ -37,7 +38,7 @@ class Connection:
         attestation: Why the enclave may be trusted: claims, keys and transcript.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument a choice of the user's
         self,
         addr: str | None = None,
         *,
@@ -45,6 +46,7 @@ class Connection:
         api_key: str | None = None,
         simulation: bool = False,
         timeout: float = DEFAULT_TIMEOUT_S,
+        endorsements: Brought = (),
         wire: httpx.BaseTransport | None = None,
     ) -> None:
         """Prepare; the enclave is verified on entering the context, or on first use.
@@ -56,12 +58,18 @@ class Connection:
             api_key: Sent inside the sealed request; BLINDAI_API_KEY if not given.
             simulation: Accept a simulated enclave, which protects nothing.
             timeout: How long an answer may take, in seconds.
+            endorsements: Endorsements, or files that hold some, in place of what says
+                the same among those that the enclave sends.
             wire: Carries the sealed bytes; by default connections of its own, through
                 the proxy that the environment names.
         """
         self._dialogue = Dialogue(api_key, timeout)
         self._transport = SealedTransport(
-            address(addr), policy=policy, simulation=simulation, wire=wire
+            address(addr),
+            policy=policy,
+            simulation=simulation,
+            endorsements=endorsements,
+            wire=wire,
         )
 
     @property
@@ -197,6 +205,7 @@ def connect(
     api_key: str | None = None,
     simulation: bool = False,
     timeout: float = DEFAULT_TIMEOUT_S,
+    endorsements: Brought = (),
 ) -> Connection:
     """Connect to an enclave, and verify it before anything else; see `Connection`.
 
@@ -206,6 +215,11 @@ def connect(
         TransportError: If it does not answer.
     """
     connection = Connection(
-        addr, policy=policy, api_key=api_key, simulation=simulation, timeout=timeout
+        addr,
+        policy=policy,
+        api_key=api_key,
+        simulation=simulation,
+        timeout=timeout,
+        endorsements=endorsements,
     )
     return connection.__enter__()

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from blindai.client.flow import Flow
     from blindai.client.plain import Timeouts
+    from blindai.protocol.attestation import Endorsement
     from blindai.verifier import Policy
 
 DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
@@ -76,6 +77,7 @@ class Door:
         url: str,
         policy: Policy,
         clock: Callable[[], datetime],
+        endorsements: tuple[Endorsement, ...] = (),
     ) -> None:
         """Go by a policy; nothing is sent yet.
 
@@ -83,6 +85,7 @@ class Door:
             url: Of the gateway: scheme, host and port; https where it names none.
             policy: What to accept.
             clock: This machine's clock, aware, in UTC.
+            endorsements: What this client brings itself.
 
         Raises:
             ConfigurationError: If the URL is malformed.
@@ -91,6 +94,7 @@ class Door:
         self._gateway_url = self.url.join(GATEWAY_PATH)
         self._policy = policy
         self._clock = clock
+        self._endorsements = endorsements
         self._clock_offset = timedelta()
         self._attesting = Turn()
         self.session: Session | None = None
@@ -106,7 +110,11 @@ class Door:
         nonce = secrets.token_bytes(NONCE_BYTES)
         evidence = yield from fetch(self.url, nonce, timeouts or DEFAULT_TIMEOUTS)
         result = verifier.verify(
-            evidence, nonce=nonce, policy=self._policy, now=self._clock()
+            evidence,
+            nonce=nonce,
+            policy=self._policy,
+            now=self._clock(),
+            endorsements=self._endorsements,
         )
         warn_of_danger(result)
         self.session = Session(result, os.getpid)
@@ -223,14 +231,20 @@ class Door:
             raise error
 
 
-def fetch(url: httpx.URL, nonce: bytes, timeouts: Timeouts) -> Flow[bytes]:
+def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes]:
     """Ask an enclave for its attestation; nothing in it is believed yet.
+
+    Args:
+        url: Of the gateway.
+        nonce: The challenge, 32 bytes, or None for evidence of any age.
+        timeouts: For the network.
 
     Raises:
         TransportError: If it does not answer.
         OverloadedError: If it makes no more evidence right now.
     """
-    asked = url.join(f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
+    query = "" if nonce is None else f"?nonce={nonce.hex()}"
+    asked = url.join(f"{ATTESTATION_PATH}{query}")
     request = httpx.Request("GET", asked, extensions={"timeout": timeouts})
     response: httpx.Response = yield Send(request)
     try:

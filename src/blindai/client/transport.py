@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from blindai.client.door import DEFAULT_TIMEOUTS, Door
+from blindai.client.endorsements import choose_endorsements
 from blindai.client.flow import arun, run
 from blindai.client.plain import PlainRequest, PlainResponse
 from blindai.client.policies import choose_policy
@@ -22,6 +23,7 @@ from blindai.client.wire import open_async_wire, open_wire
 if TYPE_CHECKING:
     from os import PathLike
 
+    from blindai.client.endorsements import Brought
     from blindai.client.plain import Timeouts
     from blindai.verifier import AttestationResult, Policy
 
@@ -68,6 +70,7 @@ class SealedTransport(httpx.BaseTransport):
         *,
         policy: Policy | str | PathLike[str] | None = None,
         simulation: bool = False,
+        endorsements: Brought = (),
         wire: httpx.BaseTransport | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -77,11 +80,13 @@ class SealedTransport(httpx.BaseTransport):
             policy: What to accept: a policy, a policy file, or None for the file that
                 BLINDAI_POLICY names.
             simulation: Whether a simulated enclave is accepted.
+            endorsements: Endorsements, or files that hold some, in place of what says
+                the same among those that the enclave sends.
             wire: Carries the sealed bytes; by default connections of its own, through
                 the proxy that the environment names.
         """
         chosen = choose_policy(policy, simulation=simulation)
-        self._door = Door(url, chosen, _now)
+        self._door = Door(url, chosen, _now, choose_endorsements(endorsements))
         self._wire = wire or open_wire(self._door.url)
 
     def attest(self, timeouts: Timeouts | None = None) -> AttestationResult:
@@ -124,11 +129,12 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         *,
         policy: Policy | str | PathLike[str] | None = None,
         simulation: bool = False,
+        endorsements: Brought = (),
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `SealedTransport`."""
         chosen = choose_policy(policy, simulation=simulation)
-        self._door = Door(url, chosen, _now)
+        self._door = Door(url, chosen, _now, choose_endorsements(endorsements))
         self._wire = wire or open_async_wire(self._door.url)
 
     async def attest(self, timeouts: Timeouts | None = None) -> AttestationResult:

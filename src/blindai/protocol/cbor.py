@@ -2,7 +2,9 @@
 
 Bytes that are hashed or signed are read and written here only. `decode` refuses what a
 second writer could have written differently: indefinite lengths, duplicate or unsorted
-keys, long integers, trailing bytes. `decode_loosely` is for envelopes of other makers.
+keys, long integers, trailing bytes. `decode_preferred` is for what other makers sign:
+each value in its shortest form, but maps in any order and with keys of any type.
+`decode_loosely` is for their envelopes.
 
 No tag is given its meaning: dates and regular expressions are not for us, and with
 shared references a few bytes make a value of any size.
@@ -42,6 +44,21 @@ def decode(data: bytes) -> object:
     value = _read(data, _Untagged(), strict_keys=True)
     if encode(value) != data:
         raise ProtocolError("CBOR: expected the deterministic encoding, got another")
+    return value
+
+
+def decode_preferred(data: bytes) -> object:
+    """Read exactly one value of at most 1 MiB in the preferred encoding, no tags.
+
+    Integers and lengths are definite and in their shortest form (RFC 8949, 4.1), keys
+    are unique, floating-point numbers have one form each; maps keep their order.
+
+    Raises:
+        ProtocolError: If the bytes are not that.
+    """
+    value = _read(data, _Untagged(), strict_keys=False)
+    if cbor2.dumps(value) != data:
+        raise ProtocolError("CBOR: expected the preferred encoding, got another")
     return value
 
 

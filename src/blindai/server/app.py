@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -18,6 +18,7 @@ from blindai.server.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from blindai.inference.service import InferenceService
@@ -28,7 +29,10 @@ _log = logging.getLogger("blindai.server")
 
 
 def create_app(
-    service: InferenceService, settings: Settings, clock: Callable[[], datetime]
+    service: InferenceService,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> Starlette:
     """The V2 application over a service, which lives as long as it does.
 
@@ -36,6 +40,7 @@ def create_app(
         service: Keeps and runs the models; it is started and closed here.
         settings: The measured configuration.
         clock: The host's clock, aware, in UTC.
+        beside: Makes what runs as long as the application does.
     """
 
     @asynccontextmanager
@@ -43,7 +48,8 @@ def create_app(
         async with service:
             for skipped in service.skipped:  # the reason may quote the model
                 _log.warning("sealed model not loaded: %s", skipped.file)
-            yield
+            async with beside():
+                yield
 
     routes = Routes(service, settings, clock)
     app = Starlette(

@@ -8,23 +8,33 @@ period after that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blindai.errors import OverloadedError
-from blindai.protocol import attestation, keyset, ohttp
+from blindai.errors import HardwareBusyError, HardwareError, OverloadedError
+from blindai.protocol import keyset, ohttp
+from blindai.protocol.attestation import Attestation, encode_attestation
 from blindai.protocol.kem import Kem, generate
+from blindai.server.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from blindai.attester import Attester
+    from blindai.protocol.attestation import Evidence
+
+MAX_WAITING = 64  # for the hardware, which makes one quote at a time
+# A Nitro document's certificate lives for three hours, and endorsements are renewed.
+EVIDENCE_LIFE_S = 600.0
+_log = logging.getLogger("blindai.server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,16 @@ class _Generation:
     encoded: bytes
     keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
     proof_key: Ed25519PrivateKey = field(repr=False)
-    attestation: bytes | None = None
+    attestation: Attestation | None = None
+    attested_at: float = 0.0
+
+    def fresh(self, now: float) -> Attestation | None:
+        """Its evidence without a nonce, unless that is old.
+
+        Args:
+            now: Monotonic clock, in seconds.
+        """
+        return self.attestation if now < self.attested_at + EVIDENCE_LIFE_S else None
 
 
 class QuoteLimit:
@@ -96,6 +115,11 @@ class QuoteLimit:
         self._times.append(now)
 
 
+def leave_as_it_is(evidence: Evidence) -> Evidence:
+    """The evidence, with no other endorsements than its own."""
+    return evidence
+
+
 class Enclave:
     """Holds the keysets of one start of the enclave and attests them."""
 
@@ -107,6 +131,7 @@ class Enclave:
         *,
         lifetimes: Lifetimes | None = None,
         quotes_per_second: int = 20,
+        endorse: Callable[[Evidence], Evidence] = leave_as_it_is,
     ) -> None:
         """Make the first keyset.
 
@@ -116,13 +141,18 @@ class Enclave:
             clock: The enclave's clock, aware, in UTC.
             lifetimes: How long keys serve.
             quotes_per_second: How often evidence for a nonce is made.
+            endorse: Staples to evidence, each time it is sent, what there is then of
+                its endorsements; it does not block.
         """
         self._attester = attester
         self._measured = measured
         self._clock = clock
+        self._endorse = endorse
         self._lifetimes = lifetimes or Lifetimes()
         self._limit = QuoteLimit(quotes_per_second)
         self._quoting = asyncio.Lock()
+        self._waiting = 0
+        self._backoff = Backoff()
         self._instance = secrets.token_bytes(16)
         self._next_key_id = secrets.randbelow(256)
         self._generations: list[_Generation] = []
@@ -156,32 +186,85 @@ class Enclave:
 
         Raises:
             OverloadedError: If too many quotes were asked for.
+            HardwareError: If the hardware makes none, or failed a short while ago.
+            HardwareBusyError: If it is busy.
         """
+        made = await self._make_attestation(nonce)
+        evidence = self._endorse(made.evidence)
+        return encode_attestation(replace(made, evidence=evidence))
+
+    async def evidence(self) -> Evidence:
+        """Evidence of this platform, for no nonce and with its own endorsements."""
+        return (await self._make_attestation(None)).evidence
+
+    async def _make_attestation(self, nonce: bytes | None) -> Attestation:
         self._refresh()
         generation = self._generations[-1]
         if nonce is None:
-            async with self._quoting:
-                if generation.attestation is None:
-                    generation.attestation = await self._attest(generation, None)
-                return generation.attestation
+            fresh = generation.fresh(time.monotonic())
+            return fresh or await self._attest_once(generation)
         self._limit.admit(time.monotonic())
-        async with self._quoting:
+        async with self._turn():
             return await self._attest(generation, nonce)
 
-    async def _attest(self, generation: _Generation, nonce: bytes | None) -> bytes:
+    async def _attest_once(self, generation: _Generation) -> Attestation:
+        """Evidence without a nonce: made for the first who asks, kept for a while."""
+        async with self._turn():
+            now = time.monotonic()
+            fresh = generation.fresh(now)
+            if fresh is None:
+                fresh = await self._attest(generation, None)
+                generation.attestation, generation.attested_at = fresh, now
+            return fresh
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for the hardware, with a bounded number of others.
+
+        Raises:
+            OverloadedError: If too many wait.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError(
+                f"evidence: expected at most {MAX_WAITING} who wait for the hardware"
+            )
+        self._waiting += 1
+        try:
+            async with self._quoting:
+                yield
+        finally:
+            self._waiting -= 1
+
+    async def _attest(
+        self, generation: _Generation, nonce: bytes | None
+    ) -> Attestation:
         statement = keyset.Statement(
             keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
         )
-        evidence = await asyncio.to_thread(
-            self._attester.attest, keyset.bind(statement)
+        return Attestation(
+            keyset=generation.encoded,
+            statement=statement.encode(),
+            evidence=await self._ask(keyset.bind(statement)),
         )
-        return attestation.encode_attestation(
-            attestation.Attestation(
-                keyset=generation.encoded,
-                statement=statement.encode(),
-                evidence=evidence,
-            )
-        )
+
+    async def _ask(self, binding: keyset.Binding) -> Evidence:
+        """Ask the hardware, unless it failed a short while ago.
+
+        Raises:
+            HardwareError: If it did, or fails.
+            HardwareBusyError: If it is busy.
+        """
+        self._backoff.admit(time.monotonic())
+        try:
+            evidence = await asyncio.to_thread(self._attester.attest, binding)
+        except HardwareBusyError:
+            raise
+        except HardwareError as error:
+            pause_s = self._backoff.failed(time.monotonic())
+            _log.error("no evidence for %.0f s: %s", pause_s, error.message)
+            raise
+        self._backoff.succeeded()
+        return evidence
 
     def _refresh(self) -> None:
         now = self._clock()

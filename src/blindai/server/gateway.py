@@ -122,8 +122,10 @@ class Gateway:
             return
         try:
             evidence = await self._enclave.attestation(nonce)
-        except errors.OverloadedError:
+        except (errors.OverloadedError, errors.HardwareBusyError):
             await _answer(send, 429)
+        except errors.HardwareError:  # the enclave has logged it
+            await _answer(send, 503)
         except errors.BlindAIError:
             _log.exception("evidence could not be made")
             await _answer(send, 503)

@@ -12,6 +12,7 @@ import logging
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,21 +21,25 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from blindai import __version__
+from blindai.attester.evidence_fields import measurement
 from blindai.errors import ConfigurationError
 from blindai.inference.folder import SealedFolder
 from blindai.inference.runtime import RuntimeSettings
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.store import StoreLimits
+from blindai.protocol.keyset import Binding
 from blindai.server.app import create_app
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
 from blindai.server.settings import Settings
+from blindai.server.stapling import Stapling, needs_endorsements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blindai.attester import Attester
     from blindai.server.asgi import App
+    from blindai.server.stapling import Endorsing
 
 BUILD: Final = f"blindai {__version__}"
 KNOWN_VARIABLES: Final = frozenset(
@@ -140,6 +145,7 @@ def build_app(
     *,
     data_dir: Path | None = None,
     tls_spki: bytes | None = None,
+    endorsing: Endorsing | None = None,
 ) -> Gateway:
     """The whole server as one ASGI application.
 
@@ -148,18 +154,40 @@ def build_app(
         attester: Asks the hardware for evidence and for the sealing key.
         data_dir: Where sealed models are kept; nowhere if None.
         tls_spki: SHA-256 of the outer TLS key, 32 bytes, if there is one.
+        endorsing: How to come by what vendors say about this platform; if None, only
+            what the attester brings is stapled.
     """
     key = attester.sealing_key() if data_dir is not None else None
     measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
-    enclave = Enclave(
+    service = build_service(settings, data_dir, key)
+    make_enclave = partial(
+        Enclave,
         attester,
         measured,
         now,
         lifetimes=settings.lifetimes,
         quotes_per_second=settings.gateway.quotes_per_second,
     )
-    app = create_app(build_service(settings, data_dir, key), settings, now)
+    if endorsing is None or not needs_endorsements(attester.tee):
+        enclave, app = make_enclave(), create_app(service, settings, now)
+    else:
+        stapling = Stapling(endorsing, now)
+        enclave = make_enclave(endorse=stapling.endorse)
+        beside = partial(stapling.running, enclave)
+        app = create_app(service, settings, now, beside)
     return Gateway(app, enclave, settings.gateway_limits)
+
+
+def first_measurement(attester: Attester) -> bytes | None:
+    """What the TEE says was launched, or None where only a verifier can tell.
+
+    Hardware that makes no evidence stops the server here, before it listens. What this
+    binds is the statement of no keyset, and it is not given out.
+
+    Raises:
+        HardwareError: If the hardware makes none.
+    """
+    return measurement(attester.attest(Binding(bytes(32), None)))
 
 
 def keep_heap() -> None:

@@ -13,6 +13,8 @@ pinned by digest, endorsements travel with the evidence. The one entry:
 from blindai.verifier.alone import EvidenceResult, verify_evidence
 from blindai.verifier.baseline import Baseline
 from blindai.verifier.claims import Claims
+from blindai.verifier.nitro.claims import NitroClaims
+from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.policy import (
     EnclavePolicy,
     EvidencePolicy,
@@ -39,6 +41,8 @@ __all__ = [
     "GuestPolicy",
     "InsecureRoot",
     "MinimumTcb",
+    "NitroClaims",
+    "NitroPolicy",
     "PlatformInfo",
     "Policy",
     "RequiredGuestPolicy",

@@ -9,13 +9,15 @@ takes one; with it no session can be opened.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
+from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.policy import Policy
 from blindai.verifier.snp.policy import SnpPolicy
 
-if TYPE_CHECKING:
-    from blindai.verifier.snp.claims import Tcb
+_SNP: Final = SnpPolicy(vmpl=(0, 1, 2, 3))
+# The certificate that signs a document lives for three hours; that dates it here.
+_NITRO: Final = NitroPolicy(max_document_age_s=2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,17 @@ class Baseline:
     Attributes:
         accept_tcb: What a vendor may say of the machine's level of security beside that
             it is up to date, in the vendor's words.
-        snp_minimum: The least firmware below SEV-SNP, or None.
+        snp: What is accepted of SEV-SNP.
     """
 
     accept_tcb: tuple[str, ...] = ()
-    snp_minimum: Tcb | None = None
+    snp: SnpPolicy = _SNP
 
     @property
     def policy(self) -> Policy:
         """The same in a policy's words, a line for each kind of TEE."""
         return Policy(
             unpinned=True,
-            sev_snp=SnpPolicy(vmpl=(0, 1, 2, 3), minimum_tcb=self.snp_minimum),
+            sev_snp=self.snp,
+            nitro=_NITRO,
         )

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from blindai.verifier.nitro.claims import NitroClaims
     from blindai.verifier.snp.claims import SnpClaims
 
-    Details = SnpClaims
+    Details = SnpClaims | NitroClaims
     """What only one kind of TEE says."""
 
 _D = TypeVar("_D")
@@ -19,8 +20,9 @@ class Claims:
     """What evidence says about an enclave.
 
     Attributes:
-        tee: The kind of TEE: `sev-snp`.
-        measurement: What people pin first: SEV-SNP's launch measurement, 48 bytes.
+        tee: The kind of TEE: `sev-snp`, `nitro`.
+        measurement: What people pin first: SEV-SNP's launch measurement, Nitro's PCR0;
+            48 bytes.
         report_data: What the attester bound to the evidence: 64 bytes, or 32 where the
             TEE signs a digest.
         debug: Whether the host may read the enclave's memory.

@@ -19,6 +19,11 @@
     products = ["Milan"]
     # ... and more: docs/policy.md
 
+    [nitro]                         # its presence accepts AWS Nitro Enclaves
+    pcr0 = ["<96 hex>"]             # enclave images
+    pcr8 = ["<96 hex>"]             # certificates that may sign an image
+    max_document_age_s = 3600       # docs/tees/nitro.md has the other keys
+
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
     sha256 = "<64 hex>"
@@ -38,6 +43,9 @@ from typing import Annotated, Final, Protocol, Self, runtime_checkable
 from blindai import tables
 from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
+from blindai.verifier.nitro.policy import (
+    NitroPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -128,6 +136,7 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        nitro: What is accepted of a Nitro enclave; None if none is.
         unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
             so, and `verify` trusts no enclave for it.
 
@@ -142,6 +151,7 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    nitro: NitroPolicy | None = None
     unpinned: InitVar[bool] = False
 
     def __post_init__(self, unpinned: bool) -> None:

@@ -84,6 +84,7 @@ _TABLE: Final[Mapping[str, str]] = {
         "Do not trust it: the evidence was made for other keys. Something between may"
         " have swapped them; attest again from another network."
     ),
+    "nonce of the evidence": _FORGED,
     "keyset digest": "Do not trust it: the keys are not those that were attested.",
     "simulated TEE": "Only for tests: --simulation, or the policy, may accept it.",
     "kind of TEE": (
@@ -91,11 +92,27 @@ _TABLE: Final[Mapping[str, str]] = {
         " reviewed."
     ),
     "product": _WORDS,
+    "kind of signing key": _WORDS,
+    "cloud provider": _WORDS,
+    "chip": _WORDS,
+    "module ID": _WORDS,
+    "age of the document": (
+        "The document is older than you accept: have the enclave make a new one."
+    ),
+    "*: key usage": _FORGED,
+    "PCR*": _PIN,
     "*debug mode": _NO_DEBUG,
     "migration agent": _WORDS,
-    "simultaneous multithreading": _WORDS,
+    "guest policy: *": _WORDS,
+    "platform: *": (
+        "The machine is set up in another way than you ask for: ask the operator to"
+        " change its firmware's settings."
+    ),
+    "*simultaneous multithreading": _WORDS,
     "VMPL": _WORDS,
     "platform TCB": _FIRMWARE,
+    "* TCB": _FIRMWARE,
+    "*mitigations": _FIRMWARE,
     "guest SVN": (
         "The image is older than you accept: ask the operator for a newer release."
     ),

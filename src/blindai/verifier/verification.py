@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
+    NITRO_DOCUMENT_TYPE,
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
     Attestation,
+    Endorsement,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import roots, snp
+from blindai.verifier import nitro, roots, snp
 from blindai.verifier.appraisal import Bound, Challenge, appraise
+from blindai.verifier.endorsed import bring
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        NITRO_DOCUMENT_TYPE: Tee(nitro.verify, nitro.appraise),
     }
 )
 
@@ -71,6 +75,7 @@ def verify(
     policy: Policy,
     now: datetime,
     purpose: Purpose = Purpose.ATTESTATION,
+    endorsements: tuple[Endorsement, ...] = (),
 ) -> AttestationResult:
     """Verify an attestation and hold it against a policy.
 
@@ -86,6 +91,8 @@ def verify(
         policy: What is accepted.
         now: For when to verify, with a time zone.
         purpose: What the evidence has to be for.
+        endorsements: What the relying party has itself, in place of what says the same
+            among those that came with the evidence.
 
     Raises:
         EvidenceError: If something is malformed.
@@ -100,16 +107,19 @@ def verify(
     challenge = Challenge(nonce=nonce, purpose=purpose, now=now, policy=policy)
     procedure = Procedure()
     try:
-        return _verify(collection, challenge, procedure)
+        attestation = parse_attestation(collection)
+        evidence = attestation.evidence
+        whole = bring(evidence.endorsements, endorsements)
+        evidence = replace(evidence, endorsements=whole)
+        return _verify(replace(attestation, evidence=evidence), challenge, procedure)
     except EvidenceError as error:
         error.transcript = procedure.give_up(error)
         raise
 
 
 def _verify(
-    collection: bytes, challenge: Challenge, procedure: Procedure
+    attestation: Attestation, challenge: Challenge, procedure: Procedure
 ) -> AttestationResult:
-    attestation = parse_attestation(collection)
     tee = tee_of(attestation.evidence.media_type)
     bound = Bound(
         keyset.parse_keyset(attestation.keyset),
@@ -136,8 +146,8 @@ def _verify_binding(
     """Step 3: from what the hardware signed to the keys.
 
     Raises:
-        VerificationError: If the evidence binds another statement, or that another
-            keyset.
+        VerificationError: If the evidence binds another statement or another nonce, or
+            the statement another keyset.
     """
     report_data = verified.claims.report_data
     binding = keyset.bind(bound.statement)
@@ -150,11 +160,28 @@ def _verify_binding(
         actual=report_data.hex(),
         source=KEYSET_SOURCE,
     )
+    if verified.claims.nonce is not None:
+        _verify_nonce(procedure, verified.claims.nonce, bound.statement.nonce)
     digest = keyset.digest(attestation.keyset)
     procedure.require(
         "keyset digest",
         holds=hmac.compare_digest(bound.statement.keyset_digest, digest),
         expected=f"the keyset's, {digest.hex()}",
         actual=bound.statement.keyset_digest.hex(),
+        source=KEYSET_SOURCE,
+    )
+
+
+def _verify_nonce(procedure: Procedure, nonce: bytes, expected: bytes | None) -> None:
+    """Where evidence has a field of its own for the nonce, it is the statement's.
+
+    Raises:
+        VerificationError: If it is another.
+    """
+    procedure.require(
+        "nonce of the evidence",
+        holds=hmac.compare_digest(nonce, expected or b""),
+        expected="the statement's" if expected else "none",
+        actual=nonce.hex(),
         source=KEYSET_SOURCE,
     )

@@ -1,0 +1,156 @@
+"""Which TEE is taken: the first that is there, never one in another's place."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+from tests.attester.conftest import sgx_quote, snp_report
+
+from blindai.attester import Attester
+from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
+from blindai.attester.detection import (
+    ONLY_NAMED,
+    PROBES,
+    NoTeeError,
+    detect,
+    named,
+    probe_nitro,
+    probe_sev_snp,
+    probe_sgx,
+    probe_tdx,
+)
+from blindai.attester.gramine import GramineAttester
+from blindai.attester.nsm import NsmAttester
+from blindai.attester.sev_snp import SevSnpAttester
+from blindai.attester.simulated import SimulatedAttester
+from blindai.attester.tdx import TdxAttester
+from blindai.errors import ConfigurationError, HardwareAbsentError, HardwareError
+from blindai.testing import NOW
+from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, Fault
+from blindai.testing.vendors.aws import Aws
+from blindai.testing.vendors.nsm import Nsm
+
+Probe = Callable[[ConfigfsTsm], Attester]
+
+
+def reports(provider: str | None, *faults: Fault) -> ConfigfsTsm:
+    tree = FakeConfigfs(provider, lambda bound, _: (snp_report(bound), b""))
+    return ConfigfsTsm(files=FakeFiles(tree, faults))
+
+
+def there() -> Attester:
+    return SimulatedAttester()
+
+
+def absent() -> Attester:
+    raise HardwareAbsentError("/dev/one: cannot be read, ENOENT; buy a new one")
+
+
+def broken() -> Attester:
+    raise HardwareError("/dev/two: cannot be read, EACCES; run the server as root")
+
+
+def test_the_first_that_is_there_is_taken() -> None:
+    assert isinstance(detect({"a": absent, "b": there, "c": broken}), SimulatedAttester)
+
+
+def test_one_that_cannot_be_used_is_not_passed_over() -> None:
+    with pytest.raises(HardwareError, match="run the server as root"):
+        detect({"a": broken, "b": there})
+
+
+def test_where_there_is_none_it_says_what_was_seen() -> None:
+    with pytest.raises(NoTeeError) as raised:
+        detect({"a": absent, "b": absent})
+
+    assert raised.value.seen.keys() == {"a", "b"}
+    assert raised.value.message == (
+        "TEE: looked for a (/dev/one: cannot be read, ENOENT);"
+        " b (/dev/one: cannot be read, ENOENT)"
+    )
+    assert "blindai serve --simulation" in raised.value.next_step
+
+
+def test_a_tpm_alone_is_never_found() -> None:
+    with pytest.raises(NoTeeError, match=r"tpm \(not looked for: name it with --tee"):
+        detect({"tpm": there})
+
+    assert isinstance(named("tpm", {"tpm": there}), SimulatedAttester)
+    assert frozenset({"tpm"}) == ONLY_NAMED
+
+
+def test_simulation_is_no_tee() -> None:
+    assert not any("sim" in name for name in PROBES)
+
+
+def test_a_name_is_one_of_those_known() -> None:
+    with pytest.raises(ConfigurationError, match="expected one of a, b, got 'c'"):
+        named("c", {"a": there, "b": there})
+
+
+def test_a_name_that_is_absent_says_why() -> None:
+    with pytest.raises(HardwareAbsentError, match="ENOENT"):
+        named("a", {"a": absent})
+
+
+@pytest.mark.parametrize("tee", ["sgx", "sev-snp", "tdx", "nitro"])
+def test_on_this_machine_there_is_none(tee: str) -> None:
+    with pytest.raises(HardwareError):
+        named(tee)
+
+
+def test_the_order_is_fixed() -> None:
+    assert list(PROBES)[:4] == ["sgx", "sev-snp", "tdx", "nitro"]
+
+
+class TestProbes:
+    """Each TEE is known by what its own interface says."""
+
+    def test_sgx(self) -> None:
+        files = FakeFiles(FakeGramine(sgx_quote))
+
+        assert isinstance(probe_sgx(GramineAttester(files=files)), GramineAttester)
+
+    def test_sgx_that_makes_no_dcap_quotes_is_not_absent(self) -> None:
+        files = FakeFiles(FakeGramine(sgx_quote, attestation_type=b"none"))
+
+        with pytest.raises(HardwareError, match="expected dcap") as raised:
+            probe_sgx(GramineAttester(files=files))
+
+        assert not isinstance(raised.value, HardwareAbsentError)
+
+    def test_nitro(self) -> None:
+        module = Nsm(aws=Aws(), clock=lambda: NOW)
+
+        assert isinstance(probe_nitro(NsmAttester(module)), NsmAttester)
+
+    def test_sev_snp(self) -> None:
+        assert isinstance(probe_sev_snp(reports(SEV_GUEST)), SevSnpAttester)
+
+    def test_tdx(self) -> None:
+        assert isinstance(probe_tdx(reports(TDX_GUEST)), TdxAttester)
+
+    @pytest.mark.parametrize(
+        ("probe", "provider"),
+        [
+            (probe_sev_snp, TDX_GUEST),
+            (probe_tdx, SEV_GUEST),
+            (probe_sev_snp, None),
+            (probe_tdx, None),
+        ],
+    )
+    def test_another_s_driver_or_none_is_absence(
+        self, probe: Probe, provider: str | None
+    ) -> None:
+        with pytest.raises(HardwareAbsentError):
+            probe(reports(provider))
+
+    def test_an_interface_that_may_not_be_used_is_not_absence(self) -> None:
+        denied = reports(SEV_GUEST, Fault("mkdir", "", errno.EACCES))
+
+        with pytest.raises(HardwareError, match="run the server as root") as raised:
+            probe_sev_snp(denied)
+
+        assert not isinstance(raised.value, HardwareAbsentError)

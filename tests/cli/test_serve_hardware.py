@@ -1,0 +1,164 @@
+"""`blindai serve` on hardware: which TEE, what it says of itself, and what it lacks."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.attester.conftest import snp_report, tdx_quote
+from typer.testing import Result
+
+from blindai.attester import Attester, detection
+from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
+from blindai.attester.sev_guest import read_derived_key
+from blindai.attester.sev_snp import SevSnpAttester
+from blindai.attester.simulated_report import default_measurement
+from blindai.attester.tdx import TdxAttester
+from blindai.cli import foreground, serve
+from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest, Fault
+
+Run = Callable[..., Result]
+OFFLINE = ("--port", "0", "--endorsements", "off")
+
+
+def sev_snp(*faults: Fault) -> SevSnpAttester:
+    device = FakeSevGuest()
+    tree = FakeConfigfs(SEV_GUEST, lambda bound, _: (snp_report(bound), b""))
+
+    def read_key(vmpl: int) -> bytes:
+        return read_derived_key(vmpl, files=FakeFiles(device, faults), calls=device)
+
+    return SevSnpAttester(
+        reports=ConfigfsTsm(files=FakeFiles(tree, faults)), read_key=read_key
+    )
+
+
+def tdx() -> TdxAttester:
+    tree = FakeConfigfs(TDX_GUEST, lambda bound, _: (tdx_quote(bound), b""))
+    return TdxAttester(ConfigfsTsm(files=FakeFiles(tree)))
+
+
+@pytest.fixture(autouse=True)
+def _ends_when_ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End each server once it is ready, and give the loggers back as they were."""
+    printing = serve._print_facts
+
+    def announce(facts: Mapping[str, str], next_steps: tuple[str, ...]) -> None:
+        printing(facts, next_steps)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(serve, "_print_facts", announce)
+    before = {
+        name: (logging.getLogger(name).handlers, logging.getLogger(name).propagate)
+        for name in foreground.LOGGERS
+    }
+    yield
+    for name, (handlers, propagate) in before.items():
+        logging.getLogger(name).handlers = handlers
+        logging.getLogger(name).propagate = propagate
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Attester], None]:
+    """A machine with this TEE."""
+
+    def on(attester: Attester) -> None:
+        monkeypatch.setattr(detection, "detect", lambda: attester)
+        monkeypatch.setattr(detection, "named", lambda tee: {"this": attester}[tee])
+
+    return on
+
+
+@pytest.mark.parametrize("named", [(), ("--tee", "this")], ids=["found", "named"])
+def test_it_says_which_tee_it_is_and_nothing_of_simulation(
+    run: Run, on: Callable[[Attester], None], named: tuple[str, ...]
+) -> None:
+    on(sev_snp())
+
+    result = run("serve", *OFFLINE, *named)
+
+    assert result.exit_code == 0, result.stderr
+    assert "\nTEE            sev-snp-report\n" in result.stdout
+    assert f"\nmeasurement    {default_measurement().hex()}\n" in result.stdout
+    assert "\nmodels         end with the server (no --data-dir)\n" in result.stdout
+    assert "--policy policy.toml" in result.stdout
+    assert "simulat" not in (result.stdout + result.stderr).lower()
+
+
+def test_it_says_under_which_key_models_are_kept(
+    run: Run, on: Callable[[Attester], None], tmp_path: Path
+) -> None:
+    on(sev_snp())
+
+    result = run(
+        "serve", "--endorsements", "off", "--port", "0", "--data-dir", tmp_path / "data"
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert f"models         kept in {tmp_path / 'data'}, sealed under a key" in (
+        result.stdout
+    )
+    assert "derived by AMD's secure processor" in result.stdout
+
+
+def test_it_says_that_a_tee_without_a_sealing_key_keeps_nothing(
+    run: Run, on: Callable[[Attester], None], tmp_path: Path
+) -> None:
+    on(tdx())
+
+    result = run(
+        "serve", "--endorsements", "off", "--port", "0", "--data-dir", tmp_path / "data"
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert "models         end with the server: this TEE derives no" in result.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_hardware_that_makes_no_evidence_stops_the_start(
+    run: Run, on: Callable[[Attester], None]
+) -> None:
+    on(sev_snp(Fault("read", "outblob", errno.EIO)))
+
+    result = run("serve", *OFFLINE)
+
+    assert result.exit_code == 1
+    assert "outblob: cannot be read, EIO" in result.stderr
+    assert "listening on" not in result.stdout
+
+
+def test_a_sealing_key_that_cannot_be_derived_stops_the_start(
+    run: Run, on: Callable[[Attester], None], tmp_path: Path
+) -> None:
+    on(sev_snp(Fault("open", "sev-guest", errno.ENOENT)))
+
+    result = run(
+        "serve", "--endorsements", "off", "--port", "0", "--data-dir", tmp_path
+    )
+
+    assert result.exit_code == 1
+    assert "modprobe sev-guest" in result.stderr
+
+
+def test_evidence_of_which_only_a_verifier_knows_the_measurement(
+    run: Run, on: Callable[[Attester], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blindai.server.serve.measurement", lambda _: None)
+    on(sev_snp())
+
+    assert "\nmeasurement    in the evidence\n" in run("serve", *OFFLINE).stdout
+
+
+@pytest.mark.parametrize("tee", list(detection.PROBES))
+def test_a_tee_that_is_named_and_absent_is_an_error_that_says_what_it_needs(
+    run: Run, tee: str
+) -> None:
+    result = run("serve", "--tee", tee)
+
+    assert result.exit_code == 1
+    assert "error: /" in result.stderr
+    assert "docs/deploy.md" in result.stderr
