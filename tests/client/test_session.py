@@ -13,6 +13,7 @@ from blindai.errors import BinaryHttpError, ProtocolError
 from blindai.protocol import bhttp, ohttp
 from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.bhttp import InformationalResponse, RequestHead, ResponseHead
+from blindai.protocol.bhttp_decoder import Request, decode_request
 from blindai.protocol.kem import Kem, generate
 from blindai.testing import NOW, SimulatedEvidence, simulated_keyset
 from blindai.verifier import Policy
@@ -88,6 +89,15 @@ def test_a_key_made_before_a_fork_is_not_used_after_it() -> None:
     verified.prepare()
     _, made_before = verified._spare[0]
     assert not made_before.header.startswith(first_bytes(verified))
+
+
+def test_a_request_in_memory_is_sealed_whole() -> None:
+    message = session(X25519).begin(HEAD).whole([b"con", memoryview(b"tent")])
+    sealed = b"".join(message.seal())
+    assert len(sealed) == message.size_bytes
+    opener = chunked.RequestOpener({X25519.key_id: X25519})
+    assert opener.feed(sealed) == []
+    assert decode_request(opener.finish()) == Request(HEAD, b"content")
 
 
 def test_an_answer_opens_with_its_head_and_content() -> None:

@@ -37,6 +37,9 @@ LATER = NOW + timedelta(days=365)
 FMSPC = "00A067110000"
 CHIP_ID = bytes(range(64, 128))
 AMD_HWID = "1.3.6.1.4.1.3704.1.4"
+AMD_LEVEL = "1.3.6.1.4.1.3704.1.3"
+TCB = bytes.fromhex("0a01020304051783")
+LEVELS = ((1, 0x0A), (2, 0x01), (3, 0x17), (8, 0x83))  # of Milan and Genoa, as in TCB
 INTEL_FMSPC = bytes.fromhex("060a2a864886f84d010d01040406") + bytes.fromhex(FMSPC)
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
 
@@ -60,7 +63,7 @@ def certificate(
     subject: str,
     issuer: str = "issuer",
     *,
-    extension: tuple[str, bytes] | None = None,
+    extensions: tuple[tuple[str, bytes], ...] = (),
     not_after: datetime = LATER,
 ) -> bytes:
     """A certificate in DER; nobody here looks at its signature."""
@@ -68,8 +71,7 @@ def certificate(
     builder = x509.CertificateBuilder(
         name(issuer), name(subject), key().public_key(), 7, start, not_after
     ).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    if extension is not None:
-        oid, value = extension
+    for oid, value in extensions:
         unrecognised = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
         builder = builder.add_extension(unrecognised, critical=False)
     return builder.sign(key(), hashes.SHA256()).public_bytes(DER)
@@ -95,8 +97,25 @@ def revoked(issuer: str, *, next_update: datetime = SOON) -> bytes:
     )
 
 
-def vcek(*, chip_id: bytes = CHIP_ID, product: str = "Genoa") -> bytes:
-    return certificate("SEV-VCEK", f"SEV-{product}", extension=(AMD_HWID, chip_id))
+def integer(value: int) -> bytes:
+    """An INTEGER below 256 in DER."""
+    content = value.to_bytes(1 + (value > 0x7F))
+    return bytes([0x02, len(content)]) + content
+
+
+def vcek(
+    *,
+    chip_id: bytes = CHIP_ID,
+    product: str = "Genoa",
+    levels: tuple[tuple[int, int], ...] = LEVELS,
+) -> bytes:
+    """A leaf for a chip and its firmware."""
+    extensions = tuple(
+        (f"{AMD_LEVEL}.{number}", integer(level)) for number, level in levels
+    )
+    return certificate(
+        "SEV-VCEK", f"SEV-{product}", extensions=((AMD_HWID, chip_id), *extensions)
+    )
 
 
 def amd_chain(product: str = "Genoa") -> bytes:
@@ -110,7 +129,7 @@ def report(
     cpuid: tuple[int, int] = (0x19, 0x11),
     signing_key: int = 0,
     chip_id: bytes = CHIP_ID,
-    tcb: bytes = bytes.fromhex("0a0102030405171d"),
+    tcb: bytes = TCB,
 ) -> bytes:
     """An SEV-SNP report in which only what is read here is set."""
     data = bytearray(0x4A0)
@@ -134,7 +153,7 @@ def pck(ca: str = "Intel SGX PCK Platform CA", fmspc: bytes = INTEL_FMSPC) -> by
     return certificate(
         "Intel SGX PCK Certificate",
         ca,
-        extension=("1.2.840.113741.1.13.1", b"\x30" + bytes([len(fmspc)]) + fmspc),
+        extensions=(("1.2.840.113741.1.13.1", b"\x30" + bytes([len(fmspc)]) + fmspc),),
     )
 
 
@@ -236,7 +255,7 @@ class Vendor:
 
     def serve_amd(self, product: str = "Genoa", levels: str = "") -> None:
         """Have what belongs to `report()`."""
-        query = levels or "blSPL=10&teeSPL=01&snpSPL=23&ucodeSPL=29"
+        query = levels or "blSPL=10&teeSPL=01&snpSPL=23&ucodeSPL=131"
         below = f"/vcek/v1/{product}"
         self.replies |= {
             f"{below}/{CHIP_ID.hex()}?{query}": Reply(vcek(product=product)),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.endorsements.conftest import (
     CHIP_ID,
+    LEVELS,
     NOW,
     SOON,
     amd_chain,
@@ -22,6 +25,7 @@ from blindai.endorsements.amd import SnpPlan, plan_report
 from blindai.endorsements.documents import Answer, Request, read_answer
 from blindai.errors import EvidenceError
 from blindai.protocol.attestation import CRL_TYPE, PEM_CHAIN_TYPE, Endorsement
+from blindai.protocol.endorsements import encode_pem
 
 KDS = "https://kds.test"
 HWID = CHIP_ID.hex()
@@ -53,7 +57,7 @@ def test_a_vcek_is_asked_for_by_product_chip_and_levels(
     cpuid: tuple[int, int], product: str
 ) -> None:
     assert urls(only(report(cpuid=cpuid))) == [
-        f"{KDS}/vcek/v1/{product}/{HWID}?blSPL=10&teeSPL=01&snpSPL=23&ucodeSPL=29",
+        f"{KDS}/vcek/v1/{product}/{HWID}?blSPL=10&teeSPL=01&snpSPL=23&ucodeSPL=131",
         f"{KDS}/vcek/v1/{product}/cert_chain",
         f"{KDS}/vcek/v1/{product}/crl",
     ]
@@ -99,6 +103,28 @@ def test_another_chips_leaf_is_none() -> None:
     found = only(report(), chain(vcek(chip_id=bytes(64))))
 
     assert found.leaf is not None
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8])
+def test_a_leaf_for_other_firmware_is_none(number: int) -> None:
+    levels = tuple((each, level + (each == number)) for each, level in LEVELS)
+
+    found = only(report(), chain(vcek(levels=levels)))
+
+    assert found.leaf is not None
+
+
+def test_turins_leaf_is_known_by_its_own_levels() -> None:
+    data = report(cpuid=(0x1A, 0x02), tcb=bytes([1, 2, 3, 4, 5, 6, 7, 208]))
+    levels = ((1, 2), (2, 3), (3, 4), (8, 208))
+
+    fits, another = (
+        only(data, chain(vcek(chip_id=CHIP_ID[:8], levels=(*levels, (9, fmc)))))
+        for fmc in (1, 2)
+    )
+
+    assert fits.leaf is None
+    assert another.leaf is not None
 
 
 def test_what_is_no_certificate_is_no_leaf() -> None:
@@ -201,7 +227,49 @@ def test_a_list_that_has_expired_is_left_out() -> None:
 def test_a_plan_without_leaf_and_chain_has_the_list_only() -> None:
     own = chain(vcek(), certificate("SEV-Genoa"), certificate("ARK-Genoa"))
 
-    assert only(report(), own).assemble(ANSWERS, NOW) == (Endorsement(CRL_TYPE, CRL),)
+    found = only(report(), own).assemble(ANSWERS, NOW)
+
+    assert found == (own, Endorsement(CRL_TYPE, CRL))
+
+
+STALE = vcek(levels=((1, 1), (2, 1), (3, 1), (8, 1)))
+ASK, ARK = certificate("SEV-Genoa"), certificate("ARK-Genoa")
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        pytest.param([chain(STALE, ASK, ARK)], [chain(ASK, ARK)], id="in a chain"),
+        pytest.param([chain(STALE), chain(ASK, ARK)], [chain(ASK, ARK)], id="alone"),
+    ],
+)
+def test_a_leaf_for_other_firmware_goes_once_the_right_one_is_there(
+    own: list[Endorsement], kept: list[Endorsement]
+) -> None:
+    found = only(report(), *own)
+    leaf = Answer(content=vcek(), expires_at=SOON)
+    assert found.leaf is not None
+
+    assert found.assemble({}, NOW) == tuple(own)
+    assert found.assemble({found.leaf: leaf}, NOW) == (*kept, chain(vcek()))
+
+
+OWN_LIST = Endorsement(CRL_TYPE, revoked("ARK-Genoa", next_update=SOON + timedelta(9)))
+
+
+def test_a_list_that_was_fetched_takes_the_place_of_the_hosts() -> None:
+    found = only(report(), chain(vcek(), ASK, ARK), OWN_LIST)
+
+    assert found.assemble({}, NOW)[1:] == (OWN_LIST,)
+    assert found.assemble(ANSWERS, NOW)[1:] == (Endorsement(CRL_TYPE, CRL),)
+    assert found.assemble(ANSWERS, SOON)[1:] == (OWN_LIST,)
+
+
+@pytest.mark.parametrize("content", [revoked("ARK-Genoa", next_update=NOW), b"no list"])
+def test_a_list_of_the_hosts_that_has_expired_is_left_out(content: bytes) -> None:
+    found = only(report(), chain(vcek(), ASK, ARK), Endorsement(CRL_TYPE, content))
+
+    assert found.assemble({}, NOW)[1:] == ()
 
 
 @needs_vectors
@@ -219,11 +287,13 @@ def test_a_genuine_leaf_is_what_its_report_asks_for(
     leaf = (FOLDER / "snp" / f"{file}_vcek.der").read_bytes()
 
     found = plan_report(data, (), KDS)
+    with_it = plan_report(data, (Endorsement(PEM_CHAIN_TYPE, encode_pem(leaf)),), KDS)
 
     assert [urls(each)[1].split("/")[5] for each in found] == products
     assert levels in urls(found[0])[0]
     assert found[0].leaf is not None
     assert found[0].leaf.mentions in leaf
+    assert [each.leaf for each in with_it] == [None]
 
 
 @needs_vectors

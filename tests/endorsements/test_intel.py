@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -79,7 +80,11 @@ def test_collateral_that_came_along_is_not_asked_for() -> None:
 def test_certificates_that_came_along_are_no_collateral() -> None:
     own = Endorsement(PEM_CHAIN_TYPE, pem(pck()))
 
-    assert plan_quote(QUOTE, (own,), "sgx", PCCS) == (only(),)
+    (found,) = plan_quote(QUOTE, (own,), "sgx", PCCS)
+
+    assert found == replace(only(), own=(own,))
+    assert found.assemble({}, NOW) == (own,)
+    assert found.assemble(answers(found), NOW)[0] == own
 
 
 @pytest.mark.parametrize(

@@ -219,3 +219,14 @@ async def test_a_report_of_version_2_finds_its_product(
 
     assert stapled(refresher, old) == [PEM_CHAIN_TYPE, CRL_TYPE]
     assert [path.split("/")[3] for path in vendor.asked] == ["Milan", *["Genoa"] * 3]
+
+
+async def test_of_a_report_of_version_2_that_nobody_knows_each_leaf_is_asked_for(
+    make: Make, vendor: Vendor
+) -> None:
+    refresher = make()
+
+    await refresher.start(snp(report(version=2, cpuid=(0, 0))), required=False)
+
+    assert [path.split("/")[3] for path in vendor.asked] == ["Milan", "Genoa"]
+    assert refresher.missing()[0] == "AMD Milan VCEK"

@@ -7,17 +7,18 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.endorsements.conftest import (
     NOW,
     SOON,
+    TCB,
     Clock,
     Make,
     Reply,
     Vendor,
     Waits,
+    amd_chain,
     pem,
     report,
     revoked,
@@ -28,15 +29,13 @@ from tests.endorsements.conftest import (
     vcek,
 )
 
-from blindai.endorsements.refresh import Timing, wait_for_change
+from blindai.endorsements.refresh import MAX_FOLLOWED, Timing, wait_for_change
 from blindai.protocol.attestation import (
     CRL_TYPE,
     INTEL_COLLATERAL_TYPE,
     PEM_CHAIN_TYPE,
+    Endorsement,
 )
-
-if TYPE_CHECKING:
-    pass
 
 pytestmark = pytest.mark.anyio
 
@@ -189,8 +188,8 @@ async def test_new_firmware_has_its_key_fetched_in_the_background(
     refresher = make()
     await refresher.start(snp(), required=True)
     await run(refresher, waits, 0)
-    newer = snp(report(tcb=bytes.fromhex("0b0102030405171d")))
-    vendor.serve_amd(levels="blSPL=11&teeSPL=01&snpSPL=23&ucodeSPL=29")
+    newer = snp(report(tcb=bytes.fromhex("0b01020304051783")))
+    vendor.serve_amd(levels="blSPL=11&teeSPL=01&snpSPL=23&ucodeSPL=131")
 
     before = stapled(refresher, newer)
     await run(refresher, waits, 0)
@@ -199,6 +198,37 @@ async def test_new_firmware_has_its_key_fetched_in_the_background(
     assert waits.woken == 2
     assert len(vendor.asked) == 4
     assert refresher.endorse(newer).endorsements[0].content.startswith(pem(vcek()))
+
+
+async def test_evidence_from_before_an_update_keeps_its_endorsements(
+    make: Make, vendor: Vendor
+) -> None:
+    vendor.serve_amd()
+    vendor.serve_amd(levels="blSPL=11&teeSPL=01&snpSPL=23&ucodeSPL=131")
+    refresher = make()
+    newer = snp(report(tcb=bytes.fromhex("0b01020304051783")))
+    for evidence in (snp(), newer):
+        await refresher.start(evidence, required=True)
+    vendor.asked.clear()
+
+    for evidence in (snp(), newer, snp(), newer):
+        assert stapled(refresher, evidence) == [PEM_CHAIN_TYPE, CRL_TYPE]
+        await refresher.refresh()
+
+    assert vendor.asked == []
+
+
+async def test_of_many_updates_the_last_two_count(make: Make, vendor: Vendor) -> None:
+    vendor.serve_amd()
+    refresher = make()
+    await refresher.start(snp(), required=True)
+
+    for level in range(20, 20 + MAX_FOLLOWED):
+        refresher.endorse(snp(report(tcb=bytes([level, *TCB[1:]]))))
+
+    assert len(refresher._states) == MAX_FOLLOWED + 2, "a leaf each, chain and CRL"
+    before = refresher.endorse(snp()).endorsements[0]
+    assert before == Endorsement(PEM_CHAIN_TYPE, amd_chain()), "its leaf is forgotten"
 
 
 async def test_without_a_plan_it_waits_an_hour_at_a_time(

@@ -260,15 +260,30 @@ def test_no_bytes_are_no_events() -> None:
     assert RequestDecoder().feed(b"") == []
 
 
-def test_large_content_is_a_view_of_what_was_fed() -> None:
+@pytest.mark.parametrize("content", [b"", b"content"])
+def test_a_request_of_known_length_ends_with_its_content(content: bytes) -> None:
+    written = bhttp.encode_whole_request_head(POST, len(content)) + content
+    assert bhttp.encode_request(POST, content) == written + b"\0"
+    assert decode_request(written) == decode_request(written + b"\0")
+    assert decode_request(written).content == content
+
+
+def test_content_that_fills_a_piece_is_the_piece() -> None:
     piece = bytes(1 << 20)
     decoder = RequestDecoder()
     decoder.feed(bhttp.encode_request_head(POST) + varint.encode(len(piece)))
     (event,) = decoder.feed(piece)
     assert isinstance(event, Content)
+    assert event.data is piece
+
+
+def test_large_content_within_a_piece_is_a_view_of_it() -> None:
+    piece = bhttp.encode_request(POST, bytes(1 << 20))
+    _, event = RequestDecoder().feed(piece)
+    assert isinstance(event, Content)
     assert isinstance(event.data, memoryview)
     assert event.data.obj is piece
-    assert event.data == piece
+    assert event.data == bytes(1 << 20)
 
 
 def test_small_chunks_are_joined_and_order_is_kept() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.endorsements.conftest import (
     NOW,
@@ -36,10 +37,12 @@ from blindai.protocol.attestation import (
     Evidence,
     parse_attestation,
 )
+from blindai.protocol.names import ATTESTATION_PATH
 from blindai.server import stapling
 from blindai.server.serve import build_app
 from blindai.server.settings import Settings
 from blindai.server.stapling import Endorsing
+from blindai.testing import SimulatedEnclave
 
 if TYPE_CHECKING:
     from tests.server.conftest import MakeEnclave
@@ -132,6 +135,17 @@ async def test_what_a_client_needs_is_stapled_from_the_first_answer_on(
     async with living(app):
         assert await stapled(app) == WHOLE
         assert await stapled(app, None) == WHOLE
+
+
+async def test_a_server_on_the_network_staples_them(
+    serve: Serve, vendor: Vendor
+) -> None:
+    vendor.serve_amd()
+
+    with SimulatedEnclave(app=serve(required=True)) as enclave:
+        response = await asyncio.to_thread(httpx.get, enclave.url + ATTESTATION_PATH)
+
+    assert parse_attestation(response.content).evidence.endorsements == WHOLE
 
 
 async def test_evidence_without_a_nonce_is_made_once_and_stapled_anew(

@@ -32,7 +32,7 @@ from blindai.client.flow import (
 from blindai.client.plain import PlainRequest, PlainResponse
 from blindai.client.policies import warn_of_danger
 from blindai.client.session import Session
-from blindai.client.streams import OpenedStream, SealedBytes, SealedStream
+from blindai.client.streams import OpenedStream, SealedStream, SealedWhole, as_sync
 from blindai.client.wire import DEFAULT_TIMEOUT_S
 from blindai.errors import (
     BlindAIError,
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
 
     from blindai.client.flow import Flow
     from blindai.client.plain import Timeouts
+    from blindai.client.session import Sealing
     from blindai.protocol.attestation import Endorsement
     from blindai.verifier import Policy
 
 DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
 _OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
-_MAX_AHEAD_BYTES = 1 << 17  # a body in memory up to this size is sealed ahead
 
 
 class Door:
@@ -176,7 +176,7 @@ class Door:
 
     def _attempt(self, request: PlainRequest, session: Session) -> Flow[PlainResponse]:
         sealing = session.begin(self._head(request))
-        outer = self._outer(request, SealedStream(request.body, sealing), session)
+        outer = self._outer(request, sealing, session)
         response: httpx.Response = yield Send(outer)
         try:
             _require_opened(response)
@@ -203,14 +203,16 @@ class Door:
         )
 
     def _outer(
-        self, request: PlainRequest, stream: SealedStream, session: Session
+        self, request: PlainRequest, sealing: Sealing, session: Session
     ) -> httpx.Request:
         fields = {"host": self.url.netloc.decode(), **_OUTER_FIELDS}
-        body: SealedStream | SealedBytes = stream
-        if request.in_memory and (request.size_bytes or 0) <= _MAX_AHEAD_BYTES:
-            body = SealedBytes(stream, session.prepare)
+        body: SealedStream | SealedWhole
+        if request.in_memory:
+            content = list(as_sync(request.body))
+            body = SealedWhole(sealing.whole(content), session.prepare)
             fields["content-length"] = str(body.size_bytes)
         else:
+            body = SealedStream(request.body, sealing)
             fields["transfer-encoding"] = "chunked"
         return httpx.Request(
             "POST",

@@ -19,7 +19,7 @@ from blindai.protocol.bhttp import Content, RequestHead, ResponseHead
 from blindai.protocol.bhttp_decoder import ResponseDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from blindai.protocol.buffers import Bytes
@@ -81,14 +81,21 @@ class Session:
 
 
 class Sealing:
-    """Seals one request, piece by piece."""
+    """Seals one request, once: all of it, or piece by piece."""
 
     def __init__(self, sealer: chunked.RequestSealer, head: RequestHead) -> None:
-        self._encapsulation = sealer.encapsulation
+        self._sealer = sealer
         self._writer = chunked.ChunkWriter(
             sealer.chunks, sealer.header, chunked.CHUNK_BYTES
         )
-        self._head = bhttp.encode_request_head(head)
+        self._head = head
+        self._begun = False
+
+    def whole(self, content: Sequence[Bytes]) -> chunked.WholeWriter:
+        """Seal a request whose content is in memory."""
+        size = sum(memoryview(data).nbytes for data in content)
+        head = bhttp.encode_whole_request_head(self._head, size)
+        return self._sealer.whole((head, *content))
 
     def add(self, content: Bytes) -> Iterator[bytes]:
         """Take content; give the sealed bytes that are ready."""
@@ -103,11 +110,13 @@ class Sealing:
 
     def opening(self) -> Opening:
         """What opens the answer, and no other."""
-        return Opening(self._encapsulation)
+        return Opening(self._sealer.encapsulation)
 
     def _take_head(self) -> bytes:
-        head, self._head = self._head, b""
-        return head
+        if self._begun:
+            return b""
+        self._begun = True
+        return bhttp.encode_request_head(self._head)
 
 
 class Opening:

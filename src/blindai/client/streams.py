@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, cast
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from blindai.client.session import Opening, Sealing
     from blindai.protocol.bhttp import ResponseHead
     from blindai.protocol.buffers import Bytes
+    from blindai.protocol.ohttp_chunked import WholeWriter
 
     Stream = httpx.SyncByteStream | httpx.AsyncByteStream
 
@@ -63,25 +64,26 @@ class SealedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield sealed
 
 
-class SealedBytes(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that is sealed already, and something to do once it is on its way.
+class SealedWhole(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body that is in memory, sealed as it is sent.
 
     Attributes:
         size_bytes: Of the sealed body.
     """
 
-    def __init__(self, pieces: Iterable[bytes], then: Callable[[], None]) -> None:
-        self._pieces = list(pieces)
+    def __init__(self, message: WholeWriter, then: Callable[[], None]) -> None:
+        """Take a message, and something to do once it is on its way."""
+        self._message = message
         self._then = then
-        self.size_bytes = sum(map(len, self._pieces))
+        self.size_bytes = message.size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body, for a thread."""
-        yield from self._pieces
+        """Seal the body in a thread."""
+        yield from self._message.seal()
         self._then()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body, for an event loop."""
+        """Seal the body on an event loop."""
         for piece in self:
             yield piece
 

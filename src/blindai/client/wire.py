@@ -6,6 +6,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from blindai.client.direct import DirectWire
+
 DEFAULT_TIMEOUT_S = 60.0
 """How long connecting, sending and waiting may each take, in seconds."""
 
@@ -22,9 +24,12 @@ def proxy_for(url: httpx.URL) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-def open_wire(url: httpx.URL) -> httpx.HTTPTransport:
+def open_wire(url: httpx.URL) -> httpx.BaseTransport:
     """Connections to an address, through the environment's proxy if it names one."""
-    return httpx.HTTPTransport(proxy=proxy_for(url), verify=url.scheme == "https")
+    proxy = proxy_for(url)
+    if proxy is None:
+        return DirectWire(url)
+    return httpx.HTTPTransport(proxy=proxy, verify=url.scheme == "https")
 
 
 def open_async_wire(url: httpx.URL) -> httpx.AsyncHTTPTransport:

@@ -53,12 +53,14 @@ class QuotePlan:
     """The documents that belong to one quote; only together are they of use.
 
     Attributes:
+        own: What the evidence brings along.
         tcb_info: Which patch levels the platform may have.
         qe_identity: Which quoting enclave is Intel's.
         pck_crl: What the CA of PCK certificates revoked.
         root_crl: What the root revoked.
     """
 
+    own: tuple[Endorsement, ...]
     tcb_info: Request
     qe_identity: Request
     pck_crl: Request
@@ -74,9 +76,9 @@ class QuotePlan:
         answers: Mapping[Request, Answer],
         now: datetime,  # noqa: ARG002  the relying party is told what has expired
     ) -> tuple[Endorsement, ...]:
-        """Intel's collateral in the shape of a PCCS, once all of it is there."""
+        """Intel's collateral, in the shape of a PCCS, too once all of it is there."""
         if any(request not in answers for request in self.requests):
-            return ()
+            return self.own
         pck_crl, tcb_info = answers[self.pck_crl], answers[self.tcb_info]
         identity = answers[self.qe_identity]
         signed_tcb_info, tcb_info_signature = open_envelope(tcb_info.content, _TCB_INFO)
@@ -94,7 +96,8 @@ class QuotePlan:
             "qe_identity": signed_identity,
             "qe_identity_signature": identity_signature,
         }
-        return (Endorsement(INTEL_COLLATERAL_TYPE, json.dumps(parts).encode()),)
+        made = Endorsement(INTEL_COLLATERAL_TYPE, json.dumps(parts).encode())
+        return (*self.own, made)
 
 
 def plan_quote(
@@ -118,6 +121,7 @@ def plan_quote(
     root_crl = INTEL_ROOT_CRL if address == INTEL else f"{sgx}/rootcacrl"
     return (
         QuotePlan(
+            own=own,
             tcb_info=_tcb_info(below, _fmspc(pck)),
             qe_identity=_qe_identity(below, _QE_IDS[tee]),
             pck_crl=_pck_crl(sgx, _ca(pck)),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 10.0
 REQUIRED_TIMEOUT_S: Final = 120.0
+MAX_FOLLOWED: Final = 2  # what the platform is, and what it was before an update
 _LONGEST_WAIT: Final = timedelta(hours=1)  # the clock may be set meanwhile
 _PAST: Final = datetime.min.replace(tzinfo=UTC)
 _log = logging.getLogger("blindai.endorsements")
@@ -98,7 +99,7 @@ class Refresher:
         self._addresses = addresses
         self._timing = timing
         self._cache = cache
-        self._plans: tuple[Plan, ...] = ()
+        self._followed: list[tuple[Plan, ...]] = []
         self._states: dict[Request, _State] = {}
         self._busy: dict[str, datetime] = {}
         self._refusal = ""
@@ -107,7 +108,7 @@ class Refresher:
     def endorse(self, evidence: Evidence) -> Evidence:
         """The evidence with what there is of its endorsements, its own first.
 
-        Evidence that needs other documents than the last (a platform's firmware may be
+        Evidence that needs other documents than before (a platform's firmware may be
         updated while it runs) has them fetched in the background.
         """
         try:
@@ -115,13 +116,14 @@ class Refresher:
         except EvidenceError as error:
             self._refuse(error.message)
             return evidence
-        if plans != self._plans:
-            self._follow(plans)
+        self._refusal = ""
         if not plans:
             return evidence
+        if plans not in self._followed:
+            self._follow(plans)
         now = self._timing.clock()
-        fetched = self._considered()[0].assemble(self._answers(), now)
-        return replace(evidence, endorsements=(*evidence.endorsements, *fetched))
+        whole = self._considered(plans)[0].assemble(self._answers(), now)
+        return replace(evidence, endorsements=whole)
 
     async def start(self, evidence: Evidence, *, required: bool) -> None:
         """Fetch what is not there yet, before the first client asks.
@@ -163,7 +165,11 @@ class Refresher:
 
     async def refresh(self) -> None:
         """Fetch what is due, once."""
-        considered = self._considered()
+        for plans in tuple(self._followed):
+            await self._refresh(plans)
+
+    async def _refresh(self, plans: tuple[Plan, ...]) -> None:
+        considered = self._considered(plans)
         for each in considered:
             first, *others = each.requests
             await self._renew(first)
@@ -175,20 +181,21 @@ class Refresher:
 
     def missing(self) -> tuple[str, ...]:
         """What there is nothing current of, in words."""
-        if not self._plans:
-            return ()
         now, answers = self._timing.clock(), self._answers()
         return tuple(
             request.name
-            for request in self._considered()[0].requests
+            for plans in self._followed[-1:]
+            for request in self._considered(plans)[0].requests
             if request not in answers or answers[request].expires_at <= now
         )
 
     def _follow(self, plans: tuple[Plan, ...]) -> None:
-        self._plans, self._refusal = plans, ""
-        requests = [request for each in plans for request in each.requests]
+        self._followed = [*self._followed, plans][-MAX_FOLLOWED:]
         self._states = {
-            request: self._states.get(request, _State()) for request in requests
+            request: self._states.get(request, _State())
+            for followed in self._followed
+            for each in followed
+            for request in each.requests
         }
         self._changed.set()
 
@@ -256,17 +263,18 @@ class Refresher:
         now = self._timing.clock()
         due = [
             self._states[request].due
-            for each in self._considered()
+            for plans in self._followed
+            for each in self._considered(plans)
             for request in each.requests
         ]
         until = min([*due, now + _LONGEST_WAIT])
         return max((until - now).total_seconds(), 0)
 
-    def _considered(self) -> tuple[Plan, ...]:
+    def _considered(self, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
         """The plan whose most important document is there; all while there is none."""
         answers = self._answers()
-        decided = [each for each in self._plans if each.requests[0] in answers]
-        return tuple(decided[:1]) or self._plans
+        decided = [each for each in plans if each.requests[0] in answers]
+        return tuple(decided[:1]) or plans
 
     def _answers(self) -> dict[Request, Answer]:
         return {

@@ -54,7 +54,7 @@ class Plan(Protocol):
     def assemble(
         self, answers: Mapping[Request, Answer], now: datetime
     ) -> tuple[Endorsement, ...]:
-        """What the answers so far are good for."""
+        """What the evidence brings along, with what the answers so far are good for."""
         ...
 
 

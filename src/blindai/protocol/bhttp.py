@@ -229,6 +229,22 @@ def encode_response_head(head: ResponseHead) -> bytes:
     return b"".join(parts)
 
 
+def encode_whole_request_head(head: RequestHead, content_bytes: int) -> bytes:
+    """Begin a request of known length; so many bytes of content follow.
+
+    Nothing comes after the content: trailers that are empty are cut off (RFC 9292,
+    section 3.8).
+    """
+    return b"".join(
+        (
+            varint.encode(Framing.KNOWN_REQUEST),
+            _control(head),
+            _known(_lines(head.fields)),
+            varint.encode(content_bytes),
+        )
+    )
+
+
 def encode_content(data: Bytes) -> list[Bytes]:
     """One chunk of content: its length and the data itself, not copied.
 

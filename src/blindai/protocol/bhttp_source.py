@@ -53,7 +53,7 @@ class Source:
             yield
         return False
 
-    def some(self, at_most: int) -> Reading[memoryview]:
+    def some(self, at_most: int) -> Reading[Bytes]:
         """At least one byte and at most `at_most`, without copying.
 
         Raises:
@@ -61,6 +61,9 @@ class Source:
         """
         if (yield from self.at_end()):
             raise BinaryHttpError("message: expected more bytes, got its end")
+        if self._at == 0 and len(self._data) <= at_most:
+            self._at = len(self._data)
+            return self._data
         part = memoryview(self._data)[self._at : self._at + at_most]
         self._at += len(part)
         return part

@@ -17,7 +17,7 @@ from blindai.protocol import ohttp, varint
 from blindai.protocol.hpke import TAG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.hpke import Cipher
@@ -31,13 +31,14 @@ MAX_CHUNK_BYTES: Final = 1 << 20
 The draft obliges receivers to accept 16384 and lets senders that know more send more.
 """
 CHUNK_BYTES: Final = 65536
-"""What blindai seals in one chunk towards a gateway of blindai, in bytes.
+"""What blindai seals in one chunk of a streamed request, in bytes.
 
 Small enough to stay in the processor's cache and in the allocator's free lists.
 """
 COMMON_CHUNK_BYTES: Final = 16384
 """What any receiver accepts in one chunk, in bytes (draft, section 3)."""
 _FINAL = b"final"
+_ALONE_BYTES = 32768  # a part of this size or more is sealed where it lies
 
 
 class ChunkSealer:
@@ -124,6 +125,70 @@ class ChunkWriter:
         return plaintext
 
 
+class WholeWriter:
+    """Seals a message that is in memory: its large parts where they lie, uncopied.
+
+    Attributes:
+        size_bytes: Of the sealed message.
+    """
+
+    __slots__ = ("_chunks", "_cipher", "_header", "size_bytes")
+
+    def __init__(self, cipher: Cipher, header: bytes, parts: Iterable[Bytes]) -> None:
+        """Divide a message into chunks; nothing is sealed yet.
+
+        Args:
+            cipher: Seals the chunks.
+            header: What comes before the first chunk, unsealed.
+            parts: The message.
+        """
+        self._cipher = cipher
+        self._header = header
+        self._chunks = list(_divide(parts))
+        *firsts, final = map(_sealed_bytes, self._chunks)
+        lengths = sum(len(varint.encode(size)) for size in firsts) + 1
+        self.size_bytes = len(header) + lengths + sum(firsts) + final
+
+    def seal(self) -> Iterator[bytes]:
+        """Seal the message, once; small chunks leave with what is before them."""
+        ready = self._header
+        final = len(self._chunks) - 1
+        for index, chunk in enumerate(self._chunks):
+            ready += b"\0" if index == final else varint.encode(_sealed_bytes(chunk))
+            alone = len(chunk) == 1 and len(chunk[0]) >= _ALONE_BYTES
+            if alone:
+                yield ready
+                ready = b""
+            plaintext = chunk[0] if alone else b"".join(chunk)
+            ready += self._cipher.seal(plaintext, _FINAL if index == final else b"")
+        yield ready
+
+
+def _sealed_bytes(chunk: list[memoryview]) -> int:
+    return sum(map(len, chunk)) + TAG_BYTES
+
+
+def _divide(parts: Iterable[Bytes]) -> Iterator[list[memoryview]]:
+    """Chunks of a message; the last one is its end, and empty if there is nothing."""
+    held: list[memoryview] = []
+    size = 0
+    for part in _slices(parts):
+        alone = len(part) >= _ALONE_BYTES
+        if held and (alone or size + len(part) > MAX_CHUNK_BYTES):
+            yield held
+            held, size = [], 0
+        held.append(part)
+        size += len(part) if not alone else MAX_CHUNK_BYTES  # nothing joins it
+    yield held
+
+
+def _slices(parts: Iterable[Bytes]) -> Iterator[memoryview]:
+    for part in parts:
+        view = memoryview(part).cast("B")
+        for start in range(0, len(view), MAX_CHUNK_BYTES):
+            yield view[start : start + MAX_CHUNK_BYTES]
+
+
 class ChunkOpener:
     """Opens a stream chunk by chunk, however the bytes arrive."""
 
@@ -142,10 +207,12 @@ class ChunkOpener:
         """
         self._buffer += data
         opened: list[bytes] = []
-        while (sealed := self._next_chunk()) is not None:
-            plaintext = self._cipher.open(sealed)
+        while size := self._next_chunk():
+            with memoryview(self._buffer)[:size] as sealed:
+                plaintext = self._cipher.open(sealed)
             if not plaintext:
                 raise SealingError("chunk: expected data in all but the final one")
+            del self._buffer[:size]
             opened.append(plaintext)
         return opened
 
@@ -161,7 +228,12 @@ class ChunkOpener:
             )
         return self._cipher.open(self._buffer, _FINAL)
 
-    def _next_chunk(self) -> bytearray | None:
+    def _next_chunk(self) -> int | None:
+        """Size of the chunk that the buffer begins with, once all of it is there.
+
+        Raises:
+            SealingError: If it is too large.
+        """
         buffer = self._buffer
         if self._needed is None:
             decoded = varint.decode(buffer)
@@ -177,10 +249,8 @@ class ChunkOpener:
             )
         if self._needed == 0 or len(buffer) < size:
             return None
-        chunk = buffer[:size]
-        del buffer[:size]
         self._needed = None
-        return chunk
+        return size
 
 
 class RequestSealer:
@@ -188,7 +258,7 @@ class RequestSealer:
 
     Attributes:
         header: What the stream begins with, before the first chunk.
-        chunks: Seals the request.
+        chunks: Seals the request, chunk by chunk.
         encapsulation: Opens the answer.
     """
 
@@ -198,6 +268,10 @@ class RequestSealer:
         label = ohttp.Label.CHUNKED
         self.header, self.encapsulation = ohttp.begin_request(config, label)
         self.chunks = ChunkSealer(self.encapsulation.context.cipher)
+
+    def whole(self, parts: Iterable[Bytes]) -> WholeWriter:
+        """Seal a request that is in memory."""
+        return WholeWriter(self.encapsulation.context.cipher, self.header, parts)
 
 
 class RequestOpener:

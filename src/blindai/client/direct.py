@@ -1,0 +1,267 @@
+"""A short way for sealed bytes: HTTP/1.1 on sockets of our own, without a proxy.
+
+What `httpx.HTTPTransport` does as well, in a tenth of the code that runs for each
+request: that code is out of the processor's caches after every inference, and reading
+it back costs more than sealing (docs/adr/0007). Errors are httpx's.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from blindai.client import http1
+from blindai.client.streams import as_sync
+from blindai.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from blindai.client.http1 import Head
+
+_READ_BYTES: Final = 65536
+_MAX_IDLE: Final = 20  # connections that are kept, as httpx keeps them
+_BATCH_BYTES: Final = 1 << 20
+_NO_TIMEOUTS: Final = httpx.Timeout(None).as_dict()
+
+
+class DirectWire(httpx.BaseTransport):
+    """Connections to one address, over TCP or TLS. Safe in threads."""
+
+    def __init__(self, url: httpx.URL) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: Scheme, host and port.
+        """
+        self._tls = httpx.create_ssl_context() if url.scheme == "https" else None
+        self._address = (url.host, url.port or (443 if self._tls else 80))
+        self._idle: list[_Connection] = []
+        self._closed = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and read the head of its answer."""
+        timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
+        connection = self._connection(timeouts)
+        try:
+            connection.send(request)
+            head, rest = connection.read_head()
+            body = _AnswerBody(self, connection, head, rest)
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(head.status, headers=list(head.fields), stream=body)
+
+    def close(self) -> None:
+        """Close the connections: those in use when their answers are read."""
+        self._closed = True
+        while (connection := self._take_idle()) is not None:
+            connection.close()
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection for the next request."""
+        if len(self._idle) < _MAX_IDLE and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _connection(self, timeouts: Mapping[str, float | None]) -> _Connection:
+        while (connection := self._take_idle()) is not None:
+            if connection.usable():
+                connection.timeouts = timeouts
+                return connection
+            connection.close()
+        return _Connection(self._connect(timeouts["connect"]), timeouts)
+
+    def _connect(self, timeout_s: float | None) -> socket.socket:
+        with _as_httpx(httpx.ConnectTimeout, httpx.ConnectError):
+            sock = socket.create_connection(self._address, timeout_s)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                return sock
+            try:
+                return self._tls.wrap_socket(sock, server_hostname=self._address[0])
+            except BaseException:
+                sock.close()
+                raise
+
+    def _take_idle(self) -> _Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # also where another thread was quicker
+            return None
+
+
+class _Connection:
+    """One connection, with one request on it at a time.
+
+    Attributes:
+        timeouts: Of the request.
+    """
+
+    def __init__(
+        self, sock: socket.socket, timeouts: Mapping[str, float | None]
+    ) -> None:
+        self._sock = sock
+        self.timeouts = timeouts
+
+    def usable(self) -> bool:
+        """Whether the server has not closed it, nor said what nobody asked for."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def send(self, request: httpx.Request) -> None:
+        """Send a request; a server may answer before it has read all of it.
+
+        Raises:
+            httpx.WriteTimeout: If it takes in too little for too long.
+        """
+        fields = request.headers.raw
+        chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
+        pieces = as_sync(request.stream)
+        batches = _as_chunks(pieces) if chunked else _batched(pieces)
+        self._use(self.timeouts["write"])
+        try:
+            head = [_head(request)]  # leaves with the first of the body
+            for batch in batches:
+                self._send(head + batch)
+                head = []
+        except TimeoutError as error:
+            raise httpx.WriteTimeout(str(error)) from error
+        except OSError:  # perhaps it has refused, and says so
+            pass
+
+    def _send(self, pieces: list[bytes]) -> None:
+        sent = 0
+        if sum(map(len, pieces)) < _READ_BYTES:
+            pieces = [b"".join(pieces)]
+        elif not isinstance(self._sock, ssl.SSLSocket):
+            sent = self._sock.sendmsg(pieces)  # in one call, and not copied here
+        for piece in pieces:
+            if sent < len(piece):
+                self._sock.sendall(memoryview(piece)[sent:])
+            sent = max(0, sent - len(piece))
+
+    def read_head(self) -> tuple[Head, bytes]:
+        """The head of the answer, and what came behind it."""
+        received = b""
+        with _as_remote():
+            while True:
+                found = http1.parse_head(received)
+                if found is None:
+                    received += self._read_more()
+                    continue
+                head, end = found
+                received = received[end:]
+                if head.status >= 200:
+                    return head, received
+
+    def _read_more(self) -> bytes:
+        more = self.read()
+        if not more:
+            raise TransportError("answer: expected one, got a closed connection")
+        return more
+
+    def read(self) -> bytes:
+        """Some bytes; none where the connection has ended."""
+        self._use(self.timeouts["read"])
+        with _as_httpx(httpx.ReadTimeout, httpx.ReadError):
+            return self._sock.recv(_READ_BYTES)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._sock.close()
+
+    def _use(self, timeout_s: float | None) -> None:
+        if self._sock.gettimeout() != timeout_s:  # setting it is a call of the system
+            self._sock.settimeout(timeout_s)
+
+
+class _AnswerBody(httpx.SyncByteStream):
+    """Reads the body of an answer, then gives the connection back."""
+
+    def __init__(
+        self, wire: DirectWire, connection: _Connection, head: Head, rest: bytes
+    ) -> None:
+        self._wire = wire
+        self._connection: _Connection | None = connection
+        self._body = http1.Body(head)
+        self._keeps = head.keeps
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body, as it arrives."""
+        received, self._rest = self._rest, b""
+        with _as_remote():
+            if received:
+                yield from self._body.feed(received)
+            while self._connection is not None and not self._body.complete:
+                received = self._connection.read()
+                if received:
+                    yield from self._body.feed(received)
+                else:
+                    self._body.end()
+
+    def close(self) -> None:
+        """Give the connection back, if all of the body was read; or close it."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._body.complete and self._keeps:
+            self._wire.give_back(connection)
+        else:
+            connection.close()
+
+
+def _head(request: httpx.Request) -> bytes:
+    lines = (b"%b: %b\r\n" % field for field in request.headers.raw)
+    start = (request.method.encode(), request.url.raw_path, b"".join(lines))
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % start
+
+
+def _as_chunks(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """A body that is made as it is sent: each piece leaves at once."""
+    for piece in pieces:
+        if piece:
+            yield [b"%x\r\n" % len(piece), piece, b"\r\n"]
+    yield [b"0\r\n\r\n"]
+
+
+def _batched(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """A body that is there: a server that wakes for some of it finds much of it."""
+    batch: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece)
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+@contextmanager
+def _as_httpx(
+    timed_out: type[httpx.TransportError], failed: type[httpx.TransportError]
+) -> Iterator[None]:
+    """Errors of sockets as httpx's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise timed_out(str(error)) from error
+    except OSError as error:
+        raise failed(str(error)) from error
+
+
+@contextmanager
+def _as_remote() -> Iterator[None]:
+    try:
+        yield
+    except TransportError as error:
+        raise httpx.RemoteProtocolError(error.message) from error
