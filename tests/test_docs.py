@@ -23,9 +23,12 @@ from blindai.server.settings import ApiKey, Settings
 from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
+    GpuPolicy,
     InsecureRoot,
     MinimumTcb,
+    NitroPolicy,
     Policy,
+    ReferenceValues,
     RequiredGuestPolicy,
     RequiredPlatform,
     SnpPolicy,
@@ -129,6 +132,7 @@ def documented(page: str, heading: str) -> dict[str, str]:
     [
         ("## `[evidence]`", EvidencePolicy()),
         ("## `[enclave]`", EnclavePolicy()),
+        ("## `[nitro]`", NitroPolicy()),
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
@@ -167,6 +171,15 @@ def test_every_key_within_sev_snp_stands_in_its_page(
     assert documented("docs/policy.md", heading) == expected
 
 
+def test_every_key_of_nvidia_gpu_stands_in_its_page_with_its_default() -> None:
+    values = ReferenceValues(version="1.2", measurements=("0:" + "0" * 96,))
+    expected = {key: written(value) for key, value in tables.items(GpuPolicy())}
+    expected |= {key: written(value) for key, value in tables.items(values)}
+    expected |= {"version": "required", "measurements": "required"}
+
+    assert documented("docs/policy.md", "## `[nvidia-gpu]`") == expected
+
+
 def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected = {key: written(value) for key, value in tables.items(SIMULATION)}
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
@@ -200,7 +213,14 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     assert {code(row[0]) for row in found} == KNOWN_VARIABLES
 
 
-@pytest.mark.parametrize("text", fenced("docs/policy.md", "toml"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        text
+        for page in ("policy", "tees/nitro", "tees/nvidia-gpu")
+        for text in fenced(f"docs/{page}.md", "toml")
+    ],
+)
 def test_a_policy_in_the_page_is_one(text: str) -> None:
     Policy.parse(text)
 

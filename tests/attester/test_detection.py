@@ -29,8 +29,8 @@ from blindai.attester.tdx import TdxAttester
 from blindai.errors import ConfigurationError, HardwareAbsentError, HardwareError
 from blindai.testing import NOW
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, Fault
+from blindai.testing.devices.nsm import Nsm
 from blindai.testing.vendors.aws import Aws
-from blindai.testing.vendors.nsm import Nsm
 
 Probe = Callable[[ConfigfsTsm], Attester]
 

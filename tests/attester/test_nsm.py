@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
+import termios
 from pathlib import Path
 
 import cbor2
@@ -15,8 +18,8 @@ from blindai.errors import HardwareAbsentError, HardwareBusyError, HardwareError
 from blindai.protocol.attestation import NITRO_DOCUMENT_TYPE
 from blindai.protocol.keyset import Binding
 from blindai.testing import NOW
+from blindai.testing.devices.nsm import Nsm
 from blindai.testing.vendors.aws import Aws
-from blindai.testing.vendors.nsm import Nsm
 from blindai.verifier.nitro.document import parse_document
 
 BINDING = Binding(bytes(range(32)), bytes(range(32, 64)))
@@ -189,6 +192,17 @@ def test_outside_an_enclave_the_error_says_so() -> None:
         NsmAttester().attest(BINDING)
     with pytest.raises(HardwareAbsentError, match="/dev/nsm: cannot be opened, ENOENT"):
         NsmAttester().require_module()
+
+
+def test_the_kernel_writes_over_the_message() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"four")
+    message = bytearray(4)
+
+    assert Kernel().ioctl(reader, termios.FIONREAD, message) == 0
+    assert int.from_bytes(message, sys.byteorder) == 4
+    os.close(reader)
+    os.close(writer)
 
 
 def test_the_kernel_refuses_the_ioctl_on_another_file(tmp_path: Path) -> None:

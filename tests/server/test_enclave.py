@@ -13,7 +13,7 @@ from blindai.errors import OverloadedError
 from blindai.protocol import keyset, ohttp
 from blindai.protocol.attestation import Evidence, parse_attestation
 from blindai.protocol.kem import Kem
-from blindai.server.enclave import Enclave, Lifetimes, QuoteLimit
+from blindai.server.enclave import Enclave, Lifetimes, Measured, QuoteLimit
 
 if TYPE_CHECKING:
     from tests.server.conftest import Clock, MakeEnclave
@@ -117,6 +117,33 @@ async def test_the_hardware_binds_keyset_purpose_and_nonce(
     assert statement.keyset_digest == keyset.digest(attestation.keyset)
     assert statement.nonce == nonce
     assert hardware.bound == [keyset.bind(statement)]
+
+
+class CountingDevices:
+    """GPUs that say what they were asked to bind."""
+
+    def attest(self, nonce: bytes) -> bytes:
+        return b"GPUs for " + nonce
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("nonce", [None, bytes(range(32))], ids=["none", "nonce"])
+async def test_gpus_are_bound_to_the_same_statement(
+    hardware: CountingAttester, clock: Clock, nonce: bytes | None
+) -> None:
+    measured = Measured(config_digest=bytes(32), build="blindai test")
+    enclave = Enclave(hardware, measured, clock, devices=CountingDevices())
+
+    attestation = parse_attestation(await enclave.attestation(nonce))
+
+    statement = keyset.parse_statement(attestation.statement)
+    assert attestation.gpu == b"GPUs for " + keyset.gpu_nonce(statement)
+    assert hardware.bound == [keyset.bind(statement)]
+
+
+@pytest.mark.anyio
+async def test_without_gpus_there_is_no_gpu_evidence(enclave: Enclave) -> None:
+    assert parse_attestation(await enclave.attestation(None)).gpu == b""
 
 
 @pytest.mark.anyio

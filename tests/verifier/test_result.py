@@ -37,6 +37,7 @@ def made(**token: object) -> AttestationResult:
         verified_at=RESULT.verified_at,
         policy=RESULT.policy,
         simulated=False,
+        gpus=RESULT.gpus,
         **token,
     )
 
@@ -118,5 +119,6 @@ def test_the_search_finds_who_makes_trust() -> None:
     assert makes == {
         "verifier/nitro/verification.py",
         "verifier/snp/verification.py",
+        "verifier/alone.py",
         "verifier/appraisal.py",
     }

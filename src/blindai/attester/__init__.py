@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 SEALING_KEY_BYTES = 32
 
 
+class DeviceAttester(Protocol):
+    """Devices beside the CPU that attest themselves: GPUs. Calls block."""
+
+    def attest(self, nonce: bytes) -> bytes:
+        """Evidence of all of them that binds a nonce of 32 bytes."""
+        ...
+
+
 class Attester(Protocol):
     """A TEE, seen from inside. Calls block and may take milliseconds to seconds."""
 

@@ -28,7 +28,7 @@ from blindai.server.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.protocol.attestation import Evidence
 
 MAX_WAITING = 64  # for the hardware, which makes one quote at a time
@@ -123,7 +123,7 @@ def leave_as_it_is(evidence: Evidence) -> Evidence:
 class Enclave:
     """Holds the keysets of one start of the enclave and attests them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that an enclave is made of
         self,
         attester: Attester,
         measured: Measured,
@@ -132,6 +132,7 @@ class Enclave:
         lifetimes: Lifetimes | None = None,
         quotes_per_second: int = 20,
         endorse: Callable[[Evidence], Evidence] = leave_as_it_is,
+        devices: DeviceAttester | None = None,
     ) -> None:
         """Make the first keyset.
 
@@ -143,8 +144,10 @@ class Enclave:
             quotes_per_second: How often evidence for a nonce is made.
             endorse: Staples to evidence, each time it is sent, what there is then of
                 its endorsements; it does not block.
+            devices: Asks GPUs for theirs; None where there are none.
         """
         self._attester = attester
+        self._devices = devices
         self._measured = measured
         self._clock = clock
         self._endorse = endorse
@@ -245,7 +248,14 @@ class Enclave:
             keyset=generation.encoded,
             statement=statement.encode(),
             evidence=await self._ask(keyset.bind(statement)),
+            gpu=await self._attest_devices(statement),
         )
+
+    async def _attest_devices(self, statement: keyset.Statement) -> bytes:
+        if self._devices is None:
+            return b""
+        nonce = keyset.gpu_nonce(statement)
+        return await asyncio.to_thread(self._devices.attest, nonce)
 
     async def _ask(self, binding: keyset.Binding) -> Evidence:
         """Ask the hardware, unless it failed a short while ago.

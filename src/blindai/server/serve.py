@@ -37,7 +37,7 @@ from blindai.server.stapling import Stapling, needs_endorsements
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.server.asgi import App
     from blindai.server.stapling import Endorsing
 
@@ -146,6 +146,7 @@ def build_app(
     data_dir: Path | None = None,
     tls_spki: bytes | None = None,
     endorsing: Endorsing | None = None,
+    devices: DeviceAttester | None = None,
 ) -> Gateway:
     """The whole server as one ASGI application.
 
@@ -156,6 +157,7 @@ def build_app(
         tls_spki: SHA-256 of the outer TLS key, 32 bytes, if there is one.
         endorsing: How to come by what vendors say about this platform; if None, only
             what the attester brings is stapled.
+        devices: Asks GPUs for evidence; None where there are none.
     """
     key = attester.sealing_key() if data_dir is not None else None
     measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
@@ -167,6 +169,7 @@ def build_app(
         now,
         lifetimes=settings.lifetimes,
         quotes_per_second=settings.gateway.quotes_per_second,
+        devices=devices,
     )
     if endorsing is None or not needs_endorsements(attester.tee):
         enclave, app = make_enclave(), create_app(service, settings, now)

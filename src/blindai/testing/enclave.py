@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.server.asgi import App
 
 _START_TIMEOUT_S = 30.0
@@ -42,6 +42,7 @@ class SimulatedEnclave:
         settings: Settings | None = None,
         *,
         attester: Attester | None = None,
+        devices: DeviceAttester | None = None,
         data_dir: Path | None = None,
         app: App | None = None,
     ) -> None:
@@ -50,6 +51,7 @@ class SimulatedEnclave:
         Args:
             settings: Its configuration; the defaults if not given.
             attester: Its hardware; the simulated one if not given.
+            devices: Its GPUs; none if not given.
             data_dir: Where it keeps sealed models; nowhere if None.
             app: What to serve instead of the whole server.
         """
@@ -58,6 +60,7 @@ class SimulatedEnclave:
             settings or Settings(),
             attester or SimulatedAttester(),
             data_dir=data_dir,
+            devices=devices,
         )
         self._socket = bind(Listen(port=0))
         self._server = build_server(self.app, Listen(port=0))

@@ -15,6 +15,8 @@ from blindai.verifier.baseline import Baseline
 from blindai.verifier.claims import Claims
 from blindai.verifier.nitro.claims import NitroClaims
 from blindai.verifier.nitro.policy import NitroPolicy
+from blindai.verifier.nvidia.claims import GpuClaims
+from blindai.verifier.nvidia.policy import GpuPolicy, ReferenceValues
 from blindai.verifier.policy import (
     EnclavePolicy,
     EvidencePolicy,
@@ -38,6 +40,8 @@ __all__ = [
     "EnclavePolicy",
     "EvidencePolicy",
     "EvidenceResult",
+    "GpuClaims",
+    "GpuPolicy",
     "GuestPolicy",
     "InsecureRoot",
     "MinimumTcb",
@@ -45,6 +49,7 @@ __all__ = [
     "NitroPolicy",
     "PlatformInfo",
     "Policy",
+    "ReferenceValues",
     "RequiredGuestPolicy",
     "RequiredPlatform",
     "SnpClaims",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from blindai.errors import AppraisalError, UncheckedError
 from blindai.transcript import Status
+from blindai.verifier import nvidia
 from blindai.verifier.procedure import KEYSET_SOURCE, current, judge, pinned
 from blindai.verifier.result import TOKEN, AttestationResult
 from blindai.verifier.roots import SIMULATION
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from blindai.protocol.keyset import Keyset, Purpose, Statement
     from blindai.transcript import Check, Transcript
+    from blindai.verifier.nvidia.claims import GpuClaims
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import VerifiedClaims
     from blindai.verifier.roots import Root
@@ -48,10 +50,17 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the evidence binds, authentic because the hardware signed its digest."""
+    """What the evidence binds, authentic because the hardware signed its digest.
+
+    Attributes:
+        keyset: The enclave's keys.
+        statement: What binds them.
+        gpus: What GPUs that the statement binds too say of themselves.
+    """
 
     keyset: Keyset
     statement: Statement
+    gpus: tuple[GpuClaims, ...] = ()
 
 
 def appraise(
@@ -65,8 +74,9 @@ def appraise(
 
     1. The TEE is one that the policy accepts, simulated or not.
     2. Machine and image are what it accepts (`tee_lines`).
-    3. The statement answers this challenge.
-    4. The keyset is valid, and of a configuration and release that it accepts.
+    3. So are the GPUs, if it asks for them.
+    4. The statement answers this challenge.
+    5. The keyset is valid, and of a configuration and release that it accepts.
 
     Args:
         verified: What the enclave's evidence says.
@@ -83,6 +93,7 @@ def appraise(
     lines = (
         *kind_of_tee(verified, policy),
         *tee_lines(verified, policy),
+        *_gpus(bound.gpus, policy),
         *_statement(bound, challenge),
         *_keyset(bound.keyset, challenge),
     )
@@ -92,10 +103,11 @@ def appraise(
         claims=verified.claims,
         keyset=bound.keyset,
         statement=bound.statement,
+        gpus=bound.gpus,
         transcript=transcript,
         verified_at=challenge.now,
         policy=policy,
-        simulated=verified.root.simulated,
+        simulated=any(root.simulated for root in _roots(verified, bound)),
         token=TOKEN,
     )
 
@@ -133,6 +145,16 @@ def kind_of_tee(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
         actual=f"simulated {tee}" if simulation else tee,
         source=POLICY_SOURCE,
     )
+
+
+def _gpus(gpus: tuple[GpuClaims, ...], policy: Policy) -> Iterator[Check]:
+    if policy.nvidia_gpu is not None:
+        yield from nvidia.appraise(gpus, policy.nvidia_gpu)
+
+
+def _roots(verified: VerifiedClaims, bound: Bound) -> tuple[Root, ...]:
+    """All roots that the result rests on."""
+    return (verified.root, *(gpu.root for gpu in bound.gpus))
 
 
 def _kind(root: Root) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from blindai.verifier.nitro.policy import NitroPolicy
+from blindai.verifier.nvidia.policy import GpuPolicy
 from blindai.verifier.policy import Policy
 from blindai.verifier.snp.policy import SnpPolicy
 
@@ -40,4 +41,5 @@ class Baseline:
             unpinned=True,
             sev_snp=self.snp,
             nitro=_NITRO,
+            nvidia_gpu=GpuPolicy(),
         )

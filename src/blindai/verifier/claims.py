@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from blindai.verifier.nitro.claims import NitroClaims
+    from blindai.verifier.nvidia.claims import Gpus
     from blindai.verifier.snp.claims import SnpClaims
 
-    Details = SnpClaims | NitroClaims
+    Details = SnpClaims | NitroClaims | Gpus
     """What only one kind of TEE says."""
 
 _D = TypeVar("_D")

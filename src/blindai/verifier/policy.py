@@ -22,7 +22,10 @@
     [nitro]                         # its presence accepts AWS Nitro Enclaves
     pcr0 = ["<96 hex>"]             # enclave images
     pcr8 = ["<96 hex>"]             # certificates that may sign an image
-    max_document_age_s = 3600       # docs/tees/nitro.md has the other keys
+    max_document_age_s = 300        # docs/tees/nitro.md has the other keys
+
+    [nvidia-gpu]                    # its presence asks for GPUs beside the enclave
+    minimum_gpus = 1                # docs/tees/nvidia-gpu.md has the other keys
 
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
@@ -46,12 +49,17 @@ from blindai.verifier import roots
 from blindai.verifier.nitro.policy import (
     NitroPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.nvidia.policy import (
+    GpuPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
 
 VERSION: Final = 1
 _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
+_BESIDES: Final = frozenset({"nvidia-gpu"})
+"""What may come with a TEE, and is none."""
 _Version = Annotated[int, Rule(str(VERSION), lambda value: value == VERSION)]
 _MANY: Final = count(1, 1024)
 _Flag = Annotated[bool, Rule("true or false")]
@@ -137,6 +145,7 @@ class Policy:
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
         nitro: What is accepted of a Nitro enclave; None if none is.
+        nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
         unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
             so, and `verify` trusts no enclave for it.
 
@@ -152,6 +161,7 @@ class Policy:
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
     nitro: NitroPolicy | None = None
+    nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
     unpinned: InitVar[bool] = False
 
     def __post_init__(self, unpinned: bool) -> None:
@@ -230,5 +240,5 @@ class Policy:
         return {
             key: value
             for key, value in tables.items(self)
-            if value is None or isinstance(value, TeePolicy)
+            if isinstance(value, TeePolicy) or (value is None and key not in _BESIDES)
         }

@@ -6,12 +6,15 @@ what follows would read what is not authentic. Appraisal writes all its lines.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import VerificationError
 from blindai.transcript import Check, Status, Transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from blindai.errors import EvidenceError
@@ -26,10 +29,24 @@ class Procedure:
         transcript: All lines so far, in order.
     """
 
-    __slots__ = ("transcript",)
+    __slots__ = ("_part", "transcript")
 
     def __init__(self) -> None:
         self.transcript = Transcript()
+        self._part = ""
+
+    @contextmanager
+    def about(self, part: str) -> Iterator[None]:
+        """Lines that are written within name the part of the evidence they are about.
+
+        Args:
+            part: Its name, in a few words.
+        """
+        self._part = f"{part}: "
+        try:
+            yield
+        finally:
+            self._part = ""
 
     def require(
         self, name: str, *, holds: bool, expected: str, actual: str, source: str
@@ -55,7 +72,7 @@ class Procedure:
 
     def note(self, check: Check) -> None:
         """Write a line that decides nothing."""
-        self.transcript += (check,)
+        self.transcript += (replace(check, name=self._part + check.name),)
 
     def give_up(self, error: EvidenceError) -> Transcript:
         """The transcript when something could not be read: its last line says what."""
@@ -69,6 +86,7 @@ class Procedure:
         return Transcript((*self.transcript.checks, line))
 
     def _require(self, check: Check) -> None:
+        check = replace(check, name=self._part + check.name)
         self.transcript += (check,)
         if not check.holds:
             raise VerificationError(str(check), transcript=self.transcript)

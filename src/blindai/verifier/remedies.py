@@ -101,6 +101,22 @@ _TABLE: Final[Mapping[str, str]] = {
     ),
     "*: key usage": _FORGED,
     "PCR*": _PIN,
+    "GPUs": (
+        "The policy asks for more GPUs than have attested: ask the operator for them."
+    ),
+    "distinct GPUs": "One GPU stands there twice: ask the operator for each GPU's own.",
+    "*firmware": _FORGED,
+    "*: architecture": _WORDS,
+    "*: mode": _WORDS,
+    "*version": (
+        "The GPU's driver or firmware is another than you accept: ask the operator to"
+        " change it, or add the version to [nvidia-gpu] once you reviewed it."
+    ),
+    "*: measurements": _PIN,
+    "reference digest": (
+        "The signed list of reference values is for another driver or firmware: fetch"
+        " the one for this version."
+    ),
     "*debug mode": _NO_DEBUG,
     "migration agent": _WORDS,
     "guest policy: *": _WORDS,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from blindai.protocol.keyset import Keyset, Statement
     from blindai.transcript import Transcript
     from blindai.verifier.claims import Claims
+    from blindai.verifier.nvidia.claims import GpuClaims
     from blindai.verifier.policy import Policy
     from blindai.verifier.roots import Root
 
@@ -61,16 +62,18 @@ class AttestationResult:
         claims: What its evidence says.
         keyset: The keys that the evidence binds, and what the enclave runs.
         statement: What the hardware signed about the keyset.
+        gpus: What the GPUs beside it say, if the policy asks for any.
         transcript: Each check, in order.
         verified_at: The `now` for which all of this holds.
         policy: What was accepted.
-        simulated: Whether the root's private key is public, so that the result says
-            nothing about hardware.
+        simulated: Whether a root that it rests on is no vendor's, so that the result
+            says nothing about hardware.
     """
 
     claims: Claims
     keyset: Keyset
     statement: Statement
+    gpus: tuple[GpuClaims, ...] = ()
     transcript: Transcript = field(repr=False)
     verified_at: datetime
     policy: Policy = field(repr=False)

@@ -21,6 +21,8 @@ INTEL = "Intel"
 AWS = "AWS"
 GOOGLE = "Google"
 NVIDIA = "NVIDIA"
+NVIDIA_RIM = "NVIDIA RIM"
+"""Who stands for reference values, not for devices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,13 @@ NVIDIA_DEVICE = Root(
         "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48"
     ),
 )
+NVIDIA_REFERENCES = Root(
+    name="NVIDIA CoRIM signing Root CA",
+    vendor=NVIDIA_RIM,
+    digest=bytes.fromhex(
+        "12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1"
+    ),
+)
 SIMULATED = Root(
     name="INSECURE SIMULATION ARK",
     vendor=AMD,
@@ -123,7 +132,9 @@ SIMULATED = Root(
     ),
 )
 
-PINNED = Anchors((MILAN, GENOA, TURIN, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE))
+PINNED = Anchors(
+    (MILAN, GENOA, TURIN, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE, NVIDIA_REFERENCES)
+)
 """The vendors' roots: what a release policy goes by."""
 SIMULATION = Anchors((SIMULATED,))
 """What simulated evidence, and only it, leads to."""

@@ -19,16 +19,17 @@ from blindai.protocol.attestation import (
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import nitro, roots, snp
-from blindai.verifier.appraisal import Bound, Challenge, appraise
+from blindai.verifier import nitro, nvidia, roots, snp
+from blindai.verifier.appraisal import POLICY_SOURCE, Bound, Challenge, appraise
 from blindai.verifier.endorsed import bring
-from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
+from blindai.verifier.procedure import KEYSET_SOURCE, Procedure, unevaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from blindai.transcript import Check
+    from blindai.verifier.nvidia.claims import GpuClaims
     from blindai.verifier.policy import Policy
     from blindai.verifier.result import AttestationResult, VerifiedClaims
     from blindai.verifier.roots import Anchors
@@ -82,7 +83,8 @@ def verify(
     1. The collection and its parts are well formed.
     2. The evidence is authentic (the TEE's own procedure).
     3. It binds the statement, and the statement binds the keyset.
-    4. All of it is what the policy accepts, and answers this challenge.
+    4. The GPUs, if the policy asks for them, are authentic, and bound to it too.
+    5. All of it is what the policy accepts, and answers this challenge.
 
     Args:
         collection: The CMW collection, as fetched.
@@ -128,6 +130,8 @@ def _verify(
     anchors = anchors_for(attestation.evidence, challenge.policy)
     verified = tee.verify(attestation.evidence, procedure, challenge.now, anchors)
     _verify_binding(procedure, verified, bound, attestation)
+    gpus = _verify_gpus(procedure, attestation.gpu, bound, challenge)
+    bound = replace(bound, gpus=gpus)
     return appraise(verified, bound, challenge, procedure.transcript, tee.appraise)
 
 
@@ -170,6 +174,32 @@ def _verify_binding(
         actual=bound.statement.keyset_digest.hex(),
         source=KEYSET_SOURCE,
     )
+
+
+def _verify_gpus(
+    procedure: Procedure, evidence: bytes, bound: Bound, challenge: Challenge
+) -> tuple[GpuClaims, ...]:
+    """Step 4: the GPUs that the statement binds too, where the policy asks for them.
+
+    Raises:
+        EvidenceError: If their evidence is malformed.
+        VerificationError: If it is not authentic, or binds another statement.
+    """
+    policy = challenge.policy
+    if not evidence:
+        return ()
+    if policy.nvidia_gpu is None:
+        procedure.note(
+            unevaluated(
+                "GPUs",
+                reason="the policy has no table [nvidia-gpu]",
+                actual=f"{len(evidence)} bytes of evidence",
+                source=POLICY_SOURCE,
+            )
+        )
+        return ()
+    nonce = keyset.gpu_nonce(bound.statement)
+    return nvidia.verify(evidence, nonce, procedure, challenge.now, policy.anchors)
 
 
 def _verify_nonce(procedure: Procedure, nonce: bytes, expected: bytes | None) -> None:

@@ -19,8 +19,8 @@ from blindai.protocol.attestation import (
 )
 from blindai.protocol.keyset import Purpose, Statement
 from blindai.testing import NOW, simulated_keyset
+from blindai.testing.devices.nsm import Nsm
 from blindai.testing.vendors.aws import Aws
-from blindai.testing.vendors.nsm import Nsm
 from blindai.verifier import nitro, roots
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims

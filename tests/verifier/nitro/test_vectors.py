@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import perf_counter
 
 import pytest
+from tests.vectors import FOLDER as VECTORS
+from tests.vectors import needs_vectors
 
 from blindai.errors import EvidenceError, VerificationError
 from blindai.protocol.attestation import NITRO_DOCUMENT_TYPE, Evidence
@@ -17,11 +18,9 @@ from blindai.verifier.nitro.document import parse_document
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims
 
-FOLDER = Path(__file__).parents[3].parent / "shared" / "vectors" / "nitro"
+FOLDER = VECTORS / "nitro"
 
-pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"the vectors are not here: {FOLDER}"
-)
+pytestmark = needs_vectors
 
 
 @dataclass(frozen=True, kw_only=True)

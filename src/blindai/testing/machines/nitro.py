@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from blindai.attester.nsm import NsmAttester
 from blindai.server.serve import now
+from blindai.testing.devices.nsm import Nsm
 from blindai.testing.machines.machine import Machine
 from blindai.testing.vendors.aws import PCRS, Aws
-from blindai.testing.vendors.nsm import Nsm
 from blindai.testing.vendors.pki import p384
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from blindai.tables import Rule, between, count, size
 
-DEFAULT_MAX_DOCUMENT_AGE_S: Final = 3600
+DEFAULT_MAX_DOCUMENT_AGE_S: Final = 3 * 3600  # what its certificate has
 _MANY: Final = count(1, 1024)
 _Flag = Annotated[bool, Rule("true or false")]
 _U32 = Annotated[int, between(0, 2**32 - 1)]
@@ -27,8 +27,9 @@ class NitroPolicy:
         pcr4: IDs of the parent instance, 48 bytes each.
         pcr8: Certificates that may sign an image, 48 bytes each.
         module_ids: Names of enclaves.
-        max_document_age_s: How old a document may be, in seconds. The certificate that
-            signs it lives for three hours, whatever stands here.
+        max_document_age_s: How old a document may be, in seconds; by default as old as
+            the certificate that signs it, which lives for three hours whatever stands
+            here.
         insecure_allow_debug: Whether the operator may read the enclave's console; then
             what runs in it is not measured.
 
