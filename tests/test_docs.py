@@ -34,10 +34,12 @@ from blindai.verifier import (
     SnpPolicy,
     Tcb,
 )
+from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
 MIN_GUARANTEES = 25
+TEE_PAGES = ("azure", "nitro", "nvidia-gpu", "tpm")
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 SIMULATION = Policy.for_simulation()
 
@@ -180,6 +182,14 @@ def test_every_key_of_nvidia_gpu_stands_in_its_page_with_its_default() -> None:
     assert documented("docs/policy.md", "## `[nvidia-gpu]`") == expected
 
 
+def test_every_key_of_tpm_stands_in_its_page_with_its_default() -> None:
+    expected = {key: written(value) for key, value in tables.items(TpmPolicy())}
+    expected |= {"bank": '`"sha256"`', "index": "required", "digests": "required"}
+
+    assert {field.name for field in dataclasses.fields(PcrPin)} <= expected.keys()
+    assert documented("docs/policy.md", "## `[tpm]`") == expected
+
+
 def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected = {key: written(value) for key, value in tables.items(SIMULATION)}
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
@@ -217,7 +227,13 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     "text",
     [
         text
-        for page in ("policy", "tees/nitro", "tees/nvidia-gpu")
+        for page in (
+            "policy",
+            "tees/nitro",
+            "tees/nvidia-gpu",
+            "tees/tpm",
+            "tees/azure",
+        )
         for text in fenced(f"docs/{page}.md", "toml")
     ],
 )

@@ -8,7 +8,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from tests.cli.genuine import MILAN, VECTORS, Genuine
 from tests.vectors import FOLDER, needs_vectors
 from typer.testing import Result
 
@@ -25,115 +25,6 @@ pytestmark = needs_vectors
 
 Run = Callable[..., Result]
 BUSY = 1.5  # what a core that others use too may cost
-
-
-@dataclass(frozen=True)
-class Genuine:
-    """Evidence of a real machine, as it lies in its folder.
-
-    Attributes:
-        tee: What it is evidence of.
-        file: Its name, below the folder of all.
-        endorsements: What goes with it, likewise.
-        at: A date inside all validity.
-        code: What the command ends with then.
-        options: What else it is given.
-        outside: Dates outside.
-    """
-
-    tee: str
-    file: str
-    endorsements: tuple[str, ...] = ()
-    at: str = "2025-01-01"
-    code: int = 0
-    options: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
-
-    def words(self, at: str | None = None) -> list[str]:
-        given = [
-            word
-            for each in self.endorsements
-            for word in ("--endorsements", str(FOLDER / each))
-        ]
-        path = str(FOLDER / self.file)
-        time = at or self.at
-        words = ["evidence", "verify", path, "--tee", self.tee, "--at", time]
-        return [*words, *given, *self.options]
-
-
-def snp(name: str, product: str, leaf: str = "vcek", **more: object) -> Genuine:
-    middle = "asvk" if leaf == "vlek" else "ask"
-    return Genuine(
-        tee="snp",
-        file=f"snp/{name}_report.bin",
-        endorsements=(
-            f"snp/ark_{product}.pem",
-            f"snp/{name.removesuffix('_vlek')}_{leaf}.der",
-            f"snp/{middle}_{product}.pem",
-        ),
-        **more,  # type: ignore[arg-type]  # one of many
-    )
-
-
-MILAN = snp("trustee_milan", "milan", outside=("2022-01-01", "2031-01-01"))
-VECTORS = [
-    MILAN,
-    snp("trustee_genoa", "genoa", at="2025-06-01", outside=("2024-12-01",)),
-    snp("trustee_milan_vlek", "milan", "vlek", outside=("2026-01-01",)),
-    snp("gosev_milan", "milan", code=6),
-    Genuine(
-        "nitro",
-        "nitro/evervault_prod_2022-10-13.cbor",
-        at="2022-10-13T11:00:00Z",
-        outside=("2022-10-12T11:00:00Z", "2022-10-13T12:00:00Z"),
-    ),
-    Genuine(
-        "nitro",
-        "nitro/evervault_debug_2023-09-18.cbor",
-        at="2023-09-18T15:00:00Z",
-        code=6,
-    ),
-]
-
-
-def identify(vector: Genuine) -> str:
-    return vector.file
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=identify)
-def test_genuine_evidence_ends_as_its_folder_says(run: Run, vector: Genuine) -> None:
-    result = run(*vector.words())
-
-    assert result.exit_code == vector.code, result.output
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=identify)
-def test_json_has_every_check(run: Run, vector: Genuine) -> None:
-    result = run(*vector.words(), "--json")
-
-    fields = json.loads(result.stdout)
-    assert result.exit_code == vector.code
-    assert fields["verdict"] == ("refused" if vector.code else "accepted")
-    assert fields["pinned"] is False
-    assert fields["expiries"]
-    for check in fields["checks"]:
-        assert check["name"]
-        assert check["source"]
-        assert ("next" in check) == (check["status"] == "fail")
-
-
-@pytest.mark.parametrize(
-    ("vector", "at"),
-    [(each, at) for each in VECTORS for at in each.outside],
-    ids=lambda each: identify(each) if isinstance(each, Genuine) else each,
-)
-def test_outside_its_validity_it_is_not_authentic(
-    run: Run, vector: Genuine, at: str
-) -> None:
-    result = run(*vector.words(at))
-
-    assert result.exit_code == 5
-    assert "validity" in result.stdout
 
 
 def test_it_says_that_nothing_was_pinned(run: Run) -> None:

@@ -15,10 +15,14 @@ from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.nvidia.policy import GpuPolicy
 from blindai.verifier.policy import Policy
 from blindai.verifier.snp.policy import SnpPolicy
+from blindai.verifier.tpm.claims import AkSource
+from blindai.verifier.tpm.policy import TpmPolicy
 
 _SNP: Final = SnpPolicy(vmpl=(0, 1, 2, 3))
 # The certificate that signs a document lives for three hours; that dates it here.
 _NITRO: Final = NitroPolicy(max_document_age_s=2**32 - 1)
+
+_TPM: Final = TpmPolicy(ak_sources=tuple(AkSource))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +45,6 @@ class Baseline:
             unpinned=True,
             sev_snp=self.snp,
             nitro=_NITRO,
+            tpm=_TPM,
             nvidia_gpu=GpuPolicy(),
         )

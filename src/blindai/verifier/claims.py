@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from blindai.verifier.nitro.claims import NitroClaims
     from blindai.verifier.nvidia.claims import Gpus
     from blindai.verifier.snp.claims import SnpClaims
+    from blindai.verifier.tpm.claims import AzureClaims, TpmClaims
 
-    Details = SnpClaims | NitroClaims | Gpus
+    Details: TypeAlias = SnpClaims | NitroClaims | TpmClaims | AzureClaims | Gpus
     """What only one kind of TEE says."""
 
 _D = TypeVar("_D")

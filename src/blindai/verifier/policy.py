@@ -55,6 +55,9 @@ from blindai.verifier.nvidia.policy import (
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.tpm.policy import (
+    TpmPolicy,  # noqa: TC001  the reader needs the hint
+)
 
 VERSION: Final = 1
 _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
@@ -144,6 +147,7 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
         nitro: What is accepted of a Nitro enclave; None if none is.
         nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
         unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
@@ -161,6 +165,7 @@ class Policy:
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
     nitro: NitroPolicy | None = None
+    tpm: TpmPolicy | None = None
     nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
     unpinned: InitVar[bool] = False
 

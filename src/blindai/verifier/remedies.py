@@ -100,7 +100,23 @@ _TABLE: Final[Mapping[str, str]] = {
         "The document is older than you accept: have the enclave make a new one."
     ),
     "*: key usage": _FORGED,
+    "PCR digest": _FORGED,
     "PCR*": _PIN,
+    "attestation key": (
+        "The TPM's key is vouched for in another way than you accept: see `ak_sources`"
+        " of [tpm]."
+    ),
+    "AK certificate: *": _FORGED,
+    "Google *": _WORDS,
+    "TPM clock": "The clock was set back: ask the operator to restart the machine.",
+    "TPM firmware": _FIRMWARE,
+    "event log": (
+        "The event log does not account for these registers: ask the operator for the"
+        " log as firmware wrote it."
+    ),
+    "secure boot": "Ask the operator to turn Secure Boot on.",
+    "Azure console": _WORDS,
+    "paravisor's *": _FORGED,
     "GPUs": (
         "The policy asks for more GPUs than have attested: ask the operator for them."
     ),

@@ -9,7 +9,8 @@ as simulated too.
 Where the vendors publish them: AMD's ARKs at
 https://kdsintf.amd.com/vcek/v1/{product}/cert_chain (AMD 57230, chapter 4); Intel's SGX
 Root CA at https://certificates.trustedservices.intel.com (Intel SGX PCS); AWS's root at
-https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip.
+https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip; Google's root of
+vTPM keys in go-tpm-tools, server/ca-certs/gcp_ek_ak_ca_root.crt.
 """
 
 from __future__ import annotations
@@ -122,6 +123,13 @@ NVIDIA_REFERENCES = Root(
         "12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1"
     ),
 )
+GOOGLE_EK_AK = Root(
+    name="EK/AK CA Root",
+    vendor=GOOGLE,
+    digest=bytes.fromhex(
+        "594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2"
+    ),
+)
 SIMULATED = Root(
     name="INSECURE SIMULATION ARK",
     vendor=AMD,
@@ -133,7 +141,16 @@ SIMULATED = Root(
 )
 
 PINNED = Anchors(
-    (MILAN, GENOA, TURIN, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE, NVIDIA_REFERENCES)
+    (
+        MILAN,
+        GENOA,
+        TURIN,
+        INTEL_SGX,
+        AWS_NITRO,
+        GOOGLE_EK_AK,
+        NVIDIA_DEVICE,
+        NVIDIA_REFERENCES,
+    )
 )
 """The vendors' roots: what a release policy goes by."""
 SIMULATION = Anchors((SIMULATED,))

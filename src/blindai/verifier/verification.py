@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
+    AZURE_SNP_TYPE,
     NITRO_DOCUMENT_TYPE,
     SEV_SNP_REPORT_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
+    TPM_QUOTE_TYPE,
     Attestation,
     Endorsement,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import nitro, nvidia, roots, snp
+from blindai.verifier import nitro, nvidia, roots, snp, tpm
 from blindai.verifier.appraisal import POLICY_SOURCE, Bound, Challenge, appraise
 from blindai.verifier.endorsed import bring
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure, unevaluated
@@ -48,11 +50,14 @@ class Tee:
     appraise: Callable[[VerifiedClaims, Policy], Iterator[Check]]
 
 
+_AZURE_SNP = tpm.Azure(tpm.AZURE_SNP, SEV_SNP_REPORT_TYPE, snp.verify, snp.appraise)
 TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         NITRO_DOCUMENT_TYPE: Tee(nitro.verify, nitro.appraise),
+        TPM_QUOTE_TYPE: Tee(tpm.verify, tpm.appraise),
+        AZURE_SNP_TYPE: Tee(_AZURE_SNP.verify, _AZURE_SNP.appraise),
     }
 )
 
