@@ -27,19 +27,22 @@ from blindai.verifier import (
     InsecureRoot,
     MinimumTcb,
     NitroPolicy,
+    PlatformPolicy,
     Policy,
     ReferenceValues,
     RequiredGuestPolicy,
     RequiredPlatform,
+    SgxPolicy,
     SnpPolicy,
     Tcb,
+    TdxPolicy,
 )
 from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
 MIN_GUARANTEES = 25
-TEE_PAGES = ("azure", "nitro", "nvidia-gpu", "tpm")
+TEE_PAGES = ("azure", "nitro", "nvidia-gpu", "sgx", "tdx", "tpm")
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 SIMULATION = Policy.for_simulation()
 
@@ -135,6 +138,9 @@ def documented(page: str, heading: str) -> dict[str, str]:
         ("## `[evidence]`", EvidencePolicy()),
         ("## `[enclave]`", EnclavePolicy()),
         ("## `[nitro]`", NitroPolicy()),
+        ("## `[sgx]`", SgxPolicy()),
+        ("## `[tdx]`", TdxPolicy()),
+        ("## `[sgx.platform]` and `[tdx.platform]`", PlatformPolicy()),
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
@@ -227,13 +233,7 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     "text",
     [
         text
-        for page in (
-            "policy",
-            "tees/nitro",
-            "tees/nvidia-gpu",
-            "tees/tpm",
-            "tees/azure",
-        )
+        for page in ("policy", *(f"tees/{tee}" for tee in TEE_PAGES))
         for text in fenced(f"docs/{page}.md", "toml")
     ],
 )

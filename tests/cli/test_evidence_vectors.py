@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.cli.genuine import VECTORS, Genuine, identify
-from tests.vectors import needs_vectors
+from tests.vectors import FOLDER, needs_vectors
 from typer.testing import Result
 
 pytestmark = needs_vectors
@@ -49,3 +50,46 @@ def test_outside_its_validity_it_is_not_authentic(
 
     assert result.exit_code == 5
     assert "validity" in result.stdout
+
+
+OUT_OF_DATE = [each for each in VECTORS if "--accept-tcb" in each.options]
+
+
+@pytest.mark.parametrize("vector", OUT_OF_DATE, ids=identify)
+def test_a_machine_out_of_date_has_to_be_accepted_by_name(
+    run: Run, vector: Genuine
+) -> None:
+    result = run(*replace(vector, options=()).words())
+
+    assert result.exit_code == 6
+    assert "TCB status: expected UpToDate" in result.stderr
+    assert "--accept-tcb" in result.stdout
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=identify)
+def test_it_is_shown_without_being_believed(run: Run, vector: Genuine) -> None:
+    words = ("evidence", "show", FOLDER / vector.file, "--tee", vector.tee)
+    chain = [("--endorsements", FOLDER / each) for each in vector.endorsements]
+
+    shown = run(*words, *(word for pair in chain for word in pair))
+    fields = json.loads(
+        run(*words, *(word for pair in chain for word in pair), "--json").stdout
+    )
+
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("Nothing below was verified")
+    assert fields["believed"] is False
+    assert fields["kind"] == vector.tee
+    assert fields["evidence"]
+
+
+EVENT_LOG = FOLDER / "tdx" / "gotdx_cos113_ccel.bin"
+
+
+def test_a_quote_without_collateral_says_what_is_missing(run: Run) -> None:
+    quote = Genuine("tdx", "tdx/gotdx_cos113_v4_quote.bin")
+
+    result = run(*quote.words(), "--event-log", EVENT_LOG)
+
+    assert result.exit_code == 4
+    assert "endorsements: expected Intel's collateral, got none" in result.stderr

@@ -44,6 +44,7 @@ def verify() -> Verify:
         unlisted: int = 0,
         require_revocation: bool = False,
         now: datetime = NOW,
+        chain: str = "",
     ) -> tuple[Root, Transcript]:
         leaf, *pool = map(
             read, certificates or (LEAF, MIDDLE.certificate, ROOT.certificate)
@@ -56,6 +57,7 @@ def verify() -> Verify:
             algorithms=frozenset({Algorithm.ECDSA_SHA256}),
             crls=tuple(map(parse_crl, crls)),
             unlisted=unlisted,
+            chain=chain,
         )
         procedure = Procedure()
         return chains.verify(procedure, leaf, pool, trust), procedure.transcript
@@ -76,6 +78,15 @@ def test_a_chain_leads_to_its_root(verify: Verify) -> None:
 
     assert root is PINNED
     assert not transcript.refusals
+
+
+def test_a_chain_may_have_a_name(verify: Verify) -> None:
+    _, named = verify(chain="Signer's")
+    _, plain = verify()
+
+    assert [check.name for check in named.checks] == [
+        f"Signer's {check.name}" for check in plain.checks
+    ]
 
 
 def test_issuers_may_come_in_any_order(verify: Verify) -> None:

@@ -200,8 +200,8 @@ def test_the_policy_for_simulation_accepts_no_genuine_tee() -> None:
             id="unknown key in a table",
         ),
         pytest.param(
-            "version = 1\n[sgx]",
-            r"policy: unknown key 'sgx'; known: .*, sev-snp, ",
+            "version = 1\n[cca]",
+            r"policy: unknown key 'cca'; known: .*, sev-snp, ",
             id="unknown TEE",
         ),
         pytest.param(

@@ -122,5 +122,6 @@ def test_the_search_finds_who_makes_trust() -> None:
         "verifier/alone.py",
         "verifier/tpm/verification.py",
         "verifier/tpm/azure.py",
+        "verifier/intel/verification.py",
         "verifier/appraisal.py",
     }

@@ -18,6 +18,7 @@ from blindai.errors import AttestationError
 from blindai.verifier.alone import verify_evidence
 from blindai.verifier.baseline import Baseline
 from blindai.verifier.ear import Appraisal
+from blindai.verifier.intel.policy import ACCEPTABLE_STATUSES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
     from blindai.verifier.policy import Policy
 
 NOT_PINNED = "nothing was pinned: this says what the hardware is, not what runs on it"
-STATUSES = (
-    "UpToDate",
-    "SWHardeningNeeded",
-    "ConfigurationNeeded",
-    "ConfigurationAndSWHardeningNeeded",
-    "OutOfDate",
-    "OutOfDateConfigurationNeeded",
-)
 _FACTS = ("tee", "measurement", "report_data", "debug", "root", "simulated")
 
 
@@ -113,9 +106,9 @@ def _choose_policy(path: Path | None, statuses: tuple[str, ...]) -> Policy | Bas
         ConfigurationError: If the policy cannot be read.
     """
     if path is None:
-        if unknown := set(statuses) - set(STATUSES):
+        if unknown := set(statuses) - set(ACCEPTABLE_STATUSES):
             raise CommandError(
-                f"--accept-tcb: expected one of {', '.join(STATUSES)}, got"
+                f"--accept-tcb: expected one of {', '.join(ACCEPTABLE_STATUSES)}, got"
                 f" {', '.join(sorted(unknown))}",
                 "Name a status as Intel spells it.",
             )

@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 _ENTRY: Final = re.compile(r"^ {4}(\w+): (.*)$")
 _MAX_ITEMS: Final = 64
 _MAX_BYTES: Final = 128
-_TRANSPARENT: Final = frozenset({"claims", "details", "body"})
+_TRANSPARENT: Final = frozenset({"claims", "details", "body", "opaque", "hardware"})
 _FOR_MACHINES: Final = frozenset(
-    {"signed", "signature", "certificate", "certificates", "cabundle"}
+    {
+        "cabundle",
+        "certificate",
+        "certificates",
+        "encoding",
+        "qe_report_signature",
+        "signature",
+        "signed",
+    }
 )
 
 
@@ -128,8 +136,8 @@ def to_json(value: object) -> object:
 def _fields(value: object) -> object:
     if not is_instance(value):
         return str(value)
-    names = (field.name for field in dataclasses.fields(value))
-    return {name: to_json(getattr(value, name)) for name in names}
+    names = {field.name for field in dataclasses.fields(value)} - _FOR_MACHINES
+    return {name: to_json(getattr(value, name)) for name in sorted(names)}
 
 
 _JSON: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (

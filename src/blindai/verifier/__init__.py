@@ -13,6 +13,8 @@ pinned by digest, endorsements travel with the evidence. The one entry:
 from blindai.verifier.alone import EvidenceResult, verify_evidence
 from blindai.verifier.baseline import Baseline
 from blindai.verifier.claims import Claims
+from blindai.verifier.intel.claims import PlatformClaims, SgxClaims, TdxClaims
+from blindai.verifier.intel.policy import PlatformPolicy, SgxPolicy, TdxPolicy
 from blindai.verifier.nitro.claims import NitroClaims
 from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.nvidia.claims import GpuClaims
@@ -47,14 +49,20 @@ __all__ = [
     "MinimumTcb",
     "NitroClaims",
     "NitroPolicy",
+    "PlatformClaims",
     "PlatformInfo",
+    "PlatformPolicy",
     "Policy",
     "ReferenceValues",
     "RequiredGuestPolicy",
     "RequiredPlatform",
+    "SgxClaims",
+    "SgxPolicy",
     "SnpClaims",
     "SnpPolicy",
     "Tcb",
+    "TdxClaims",
+    "TdxPolicy",
     "VerifiedClaims",
     "verify",
     "verify_evidence",

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from blindai.verifier.intel.policy import PlatformPolicy, SgxPolicy, TdxPolicy
+from blindai.verifier.intel.tcb_info import UP_TO_DATE
 from blindai.verifier.nitro.policy import NitroPolicy
 from blindai.verifier.nvidia.policy import GpuPolicy
 from blindai.verifier.policy import Policy
@@ -41,9 +43,12 @@ class Baseline:
     @property
     def policy(self) -> Policy:
         """The same in a policy's words, a line for each kind of TEE."""
+        machine = PlatformPolicy(tcb_statuses=(UP_TO_DATE, *self.accept_tcb))
         return Policy(
             unpinned=True,
             sev_snp=self.snp,
+            sgx=SgxPolicy(platform=machine),
+            tdx=TdxPolicy(platform=machine, allow_sept_ve_enabled=True),
             nitro=_NITRO,
             tpm=_TPM,
             nvidia_gpu=GpuPolicy(),

@@ -44,6 +44,7 @@ class Trust:
         unlisted: How many certificates, from the leaf up, the vendor never lists as
             revoked; nothing is missing where those have no list.
         understood: Critical extensions, by identifier, that the caller looks at.
+        chain: What to call the chain, where the evidence has several.
     """
 
     now: datetime
@@ -54,6 +55,11 @@ class Trust:
     crls: tuple[Crl, ...] = field(default=(), repr=False)
     unlisted: int = 0
     understood: frozenset[bytes] = frozenset()
+    chain: str = ""
+
+    def named(self, what: str) -> str:
+        """The name of a line about this chain."""
+        return f"{self.chain} {what}" if self.chain else what
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def verify(
     links = _links(path, trust)
     for link in links:
         _verify_issued(procedure, link, trust)
-    _verify_validity(procedure, "root certificate", path[-1], trust.now)
+    _verify_validity(procedure, trust.named("root certificate"), path[-1], trust.now)
     for link in links:
         _verify_validity(procedure, link.what, link.certificate, trust.now)
     for link in links:
@@ -128,7 +134,7 @@ def _build(
         else:
             path.append(issuer)
     procedure.require(
-        "certificate chain",
+        trust.named("certificate chain"),
         holds=not missing,
         expected=f"each issuer, up to a root, within {MAX_PATH} certificates",
         actual=f"no issuer {missing}" if missing else f"{len(path)} certificates",
@@ -145,7 +151,7 @@ def _verify_root(procedure: Procedure, certificate: Certificate, trust: Trust) -
     """
     root = trust.anchors.find(certificate.digest, trust.vendor)
     procedure.require(
-        "root certificate",
+        trust.named("root certificate"),
         holds=root in trust.anchors.roots,
         expected=trust.anchors.names(trust.vendor),
         actual=f"{root.name} (SHA-256 {root.digest.hex()})",
@@ -164,6 +170,7 @@ def _links(path: tuple[Certificate, ...], trust: Trust) -> tuple[_Link, ...]:
             what = "intermediate certificate" + (f" {number}" if len(path) > 3 else "")
         certificate, issuer = path[place], path[place + 1]
         listed = place >= trust.unlisted
+        what = trust.named(what)
         links.append(_Link(what, certificate, issuer, place, listed))
     return tuple(links)
 

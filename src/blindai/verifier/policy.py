@@ -27,6 +27,9 @@
     [nvidia-gpu]                    # its presence asks for GPUs beside the enclave
     minimum_gpus = 1                # docs/tees/nvidia-gpu.md has the other keys
 
+    [sgx]                           # Intel SGX: see intel/policy.py
+    [tdx]                           # Intel TDX: likewise
+
     [[insecure_roots]]              # made-up hardware, for tests: proves nothing
     vendor = "AMD"
     sha256 = "<64 hex>"
@@ -46,6 +49,10 @@ from typing import Annotated, Final, Protocol, Self, runtime_checkable
 from blindai import tables
 from blindai.tables import Key, Rule, between, count, size
 from blindai.verifier import roots
+from blindai.verifier.intel.policy import (
+    SgxPolicy,  # noqa: TC001  the reader needs the hint
+    TdxPolicy,  # noqa: TC001  the reader needs the hint
+)
 from blindai.verifier.nitro.policy import (
     NitroPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -147,6 +154,8 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
+        sgx: What is accepted of an SGX enclave; None likewise.
+        tdx: What is accepted of a TDX trust domain; None likewise.
         tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
         nitro: What is accepted of a Nitro enclave; None if none is.
         nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
@@ -164,6 +173,8 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
+    sgx: SgxPolicy | None = None
+    tdx: TdxPolicy | None = None
     nitro: NitroPolicy | None = None
     tpm: TpmPolicy | None = None
     nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None

@@ -108,6 +108,18 @@ _TABLE: Final[Mapping[str, str]] = {
     ),
     "AK certificate: *": _FORGED,
     "Google *": _WORDS,
+    "*: role": _FORGED,
+    "*TDX module": _FORGED,
+    "*attributes": _WORDS,
+    "extended features (MISCSELECT)": _WORDS,
+    "MR*": _PIN,
+    "RTMR*": _PIN,
+    "CONFIGID": _PIN,
+    "ISV*ID": _PIN,
+    "ISVSVN": (
+        "The enclave is older than you accept: ask the operator for a newer release."
+    ),
+    "CONFIGSVN": "The host's configuration is older than you accept: ask the operator.",
     "TPM clock": "The clock was set back: ask the operator to restart the machine.",
     "TPM firmware": _FIRMWARE,
     "event log": (
@@ -142,6 +154,21 @@ _TABLE: Final[Mapping[str, str]] = {
     ),
     "*simultaneous multithreading": _WORDS,
     "VMPL": _WORDS,
+    "TCB status": (
+        "Ask the operator to update the machine as Intel's advisories say. To accept"
+        " this status, name it: `tcb_statuses` in the policy, or --accept-tcb."
+    ),
+    "open advisories": (
+        "Read Intel's advisories. Ask the operator to mend them, or accept them in the"
+        " policy."
+    ),
+    "TCB evaluation data number": (
+        "The collateral is of an older round than you accept: ask the operator, or"
+        " fetch it with `blindai endorsements fetch`."
+    ),
+    "*TCB level": (
+        "Intel lists no level that this machine reaches: ask the operator to update it."
+    ),
     "platform TCB": _FIRMWARE,
     "* TCB": _FIRMWARE,
     "*mitigations": _FIRMWARE,

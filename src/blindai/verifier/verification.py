@@ -11,9 +11,12 @@ from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
     AZURE_SNP_TYPE,
+    AZURE_TDX_TYPE,
     NITRO_DOCUMENT_TYPE,
     SEV_SNP_REPORT_TYPE,
+    SGX_QUOTE_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
+    TDX_QUOTE_TYPE,
     TPM_QUOTE_TYPE,
     Attestation,
     Endorsement,
@@ -21,7 +24,7 @@ from blindai.protocol.attestation import (
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import nitro, nvidia, roots, snp, tpm
+from blindai.verifier import intel, nitro, nvidia, roots, snp, tpm
 from blindai.verifier.appraisal import POLICY_SOURCE, Bound, Challenge, appraise
 from blindai.verifier.endorsed import bring
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure, unevaluated
@@ -51,13 +54,19 @@ class Tee:
 
 
 _AZURE_SNP = tpm.Azure(tpm.AZURE_SNP, SEV_SNP_REPORT_TYPE, snp.verify, snp.appraise)
+_AZURE_TDX = tpm.Azure(
+    tpm.AZURE_TDX, TDX_QUOTE_TYPE, intel.verify_tdx, intel.appraise_tdx
+)
 TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        SGX_QUOTE_TYPE: Tee(intel.verify_sgx, intel.appraise_sgx),
+        TDX_QUOTE_TYPE: Tee(intel.verify_tdx, intel.appraise_tdx),
         NITRO_DOCUMENT_TYPE: Tee(nitro.verify, nitro.appraise),
         TPM_QUOTE_TYPE: Tee(tpm.verify, tpm.appraise),
         AZURE_SNP_TYPE: Tee(_AZURE_SNP.verify, _AZURE_SNP.appraise),
+        AZURE_TDX_TYPE: Tee(_AZURE_TDX.verify, _AZURE_TDX.appraise),
     }
 )
 
