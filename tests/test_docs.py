@@ -42,6 +42,7 @@ from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
 MIN_GUARANTEES = 25
+TEE_PAGES = ("azure", "nitro", "nvidia-gpu", "sgx", "tdx", "tpm")
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 SIMULATION = Policy.for_simulation()
 
@@ -232,15 +233,7 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     "text",
     [
         text
-        for page in (
-            "policy",
-            "tees/nitro",
-            "tees/nvidia-gpu",
-            "tees/tpm",
-            "tees/azure",
-            "tees/sgx",
-            "tees/tdx",
-        )
+        for page in ("policy", *(f"tees/{tee}" for tee in TEE_PAGES))
         for text in fenced(f"docs/{page}.md", "toml")
     ],
 )

@@ -25,6 +25,8 @@ COMMANDS = (
     ("endorsements", "fetch"),
     ("endorsements", "show"),
     ("keys", "create"),
+    ("evidence", "verify"),
+    ("evidence", "show"),
 )
 
 

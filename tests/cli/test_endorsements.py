@@ -172,10 +172,10 @@ def test_a_simulated_enclave_has_nothing_to_fetch(
     ("source", "code", "message"),
     [
         pytest.param("", 2, "BLINDAI_ADDR", id="nothing"),
-        pytest.param("/none", 2, "evidence /none: cannot be read", id="no file"),
-        pytest.param("http://127.0.0.1:1", 3, "evidence: ConnectError", id="nobody"),
-        pytest.param("http://a\tb", 3, "evidence: InvalidURL", id="no URL"),
-        pytest.param(__file__, 4, "CMW", id="another file"),
+        pytest.param("/none", 2, "/none: cannot be read", id="no file"),
+        pytest.param("http://127.0.0.1:1", 3, "network: ConnectError", id="nobody"),
+        pytest.param("http://a\tb", 2, "address: expected", id="no URL"),
+        pytest.param(__file__, 4, "an SEV-SNP report", id="another file"),
     ],
 )
 def test_without_evidence_it_fails(
@@ -191,7 +191,7 @@ def test_without_evidence_it_fails(
     ("reply", "code", "message"),
     [
         (Reply(status=503), 3, "evidence: expected status 200, got 503"),
-        (Reply(bytes(1_100_000)), 4, "attestation: expected at most 1048576 bytes"),
+        (Reply(bytes(1_100_000)), 4, "evidence: expected at most 1048576 bytes"),
     ],
 )
 def test_what_is_no_enclave_is_an_error(

@@ -67,7 +67,11 @@ def test_a_failure_says_what_was_expected() -> None:
     failed = check("debug", Status.FAILED, expected="off", actual="on")
 
     assert read_line(failed) == Line(
-        "\u2717", "debug", "expected off, got on", "RFC 5280 6.1.3"
+        "\u2717",
+        "debug",
+        "expected off, got on",
+        "RFC 5280 6.1.3",
+        "Send nothing until the operator has explained it.",
     )
 
 

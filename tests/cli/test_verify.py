@@ -11,7 +11,6 @@ import pytest
 from typer.testing import Result
 
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
-from blindai.client.connection import Connection
 from blindai.errors import UncheckedError
 from blindai.protocol.attestation import Evidence
 from blindai.protocol.keyset import Binding
@@ -32,6 +31,8 @@ KEYS = {
     "not_after",
     "policy_digest",
     "checks",
+    "expiries",
+    "with_tcb_info",
 }
 OTHER_BUILD = """\
 version = 1
@@ -167,7 +168,7 @@ def test_forged_evidence_ends_with_5(run: Run) -> None:
 
 
 def test_a_required_check_left_out_ends_with_7(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, enclave: SimulatedEnclave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = Check(
         name="measurement",
@@ -177,12 +178,12 @@ def test_a_required_check_left_out_ends_with_7(
         source="a source",
     )
 
-    def attest(_: Connection) -> None:
+    def verify(*_: object, **__: object) -> None:
         raise UncheckedError(Transcript((check,)))
 
-    monkeypatch.setattr(Connection, "attest", attest)
+    monkeypatch.setattr("blindai.verifier.verify", verify)
 
-    result = run("verify", "http://127.0.0.1:1", "--simulation")
+    result = run("verify", enclave.url, "--simulation")
 
     assert result.exit_code == 7
     assert "\u2717  measurement" in result.stdout

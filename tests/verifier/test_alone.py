@@ -80,8 +80,8 @@ def test_a_policy_decides() -> None:
 def test_a_policy_refuses_with_all_its_reasons() -> None:
     strict = policy(
         measurements=(b"x" * 48,),
-        products=("Genoa",),
         minimum_tcb=MinimumTcb(genoa=Tcb(snp=255)),
+        products=("Genoa",),
     )
 
     with pytest.raises(AppraisalError) as caught:

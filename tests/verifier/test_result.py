@@ -119,6 +119,7 @@ def test_the_search_finds_who_makes_trust() -> None:
     assert makes == {
         "verifier/nitro/verification.py",
         "verifier/snp/verification.py",
+        "verifier/alone.py",
         "verifier/tpm/verification.py",
         "verifier/tpm/azure.py",
         "verifier/intel/verification.py",

@@ -7,7 +7,16 @@ import typer
 from typer.core import TyperGroup
 
 from blindai import __version__
-from blindai.cli import demo, endorsements, keys, models, predict, serve, verify
+from blindai.cli import (
+    demo,
+    endorsements,
+    evidence,
+    keys,
+    models,
+    predict,
+    serve,
+    verify,
+)
 from blindai.cli.about import about
 from blindai.cli.console import print_error
 from blindai.cli.exits import exit_code
@@ -72,6 +81,7 @@ _add(demo.demo, demo.EXAMPLE)
 _add(serve.serve, serve.EXAMPLE)
 _add(verify.verify, verify.EXAMPLE)
 _add(predict.predict, predict.EXAMPLE)
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(models.app, name="models")
 app.add_typer(endorsements.app, name="endorsements")
 app.add_typer(keys.app, name="keys")

@@ -26,8 +26,6 @@ FETCH_EXAMPLE = (
     "Example: blindai endorsements fetch https://enclave.example --out platform.cmw"
 )
 SHOW_EXAMPLE = "Example: blindai endorsements show platform.cmw"
-_TIMEOUT_S = 30.0
-_SNP_REPORT_BYTES = 0x4A0
 _UNBELIEVED = "Read, not verified: that is what `blindai verify --endorsements` does."
 
 app = typer.Typer(
@@ -76,7 +74,7 @@ def fetch(
         out.write_bytes(encode_endorsements(fetched))
     except OSError as error:
         raise ConfigurationError(f"--out {out}: cannot be written") from error
-    _print_lines(fetched, as_json=False)
+    print_lines(fetched, as_json=False)
     console.err().print(f"written to {out}", soft_wrap=True)
 
 
@@ -98,7 +96,7 @@ def show(
     """
     from blindai.client.endorsements import choose_endorsements  # noqa: PLC0415  slow
 
-    _print_lines(choose_endorsements(files), as_json=as_json)
+    print_lines(choose_endorsements(files), as_json=as_json)
 
 
 app.command(help=about(fetch), epilog=FETCH_EXAMPLE)(fetch)
@@ -135,80 +133,26 @@ async def _fetch(
 
 
 def _find_evidence(source: str) -> "Evidence":
-    """Evidence of an enclave or in a file.
+    """Evidence of an enclave, which nobody here believes, or in a file.
 
     Raises:
         CommandError: If neither is named.
-        ConfigurationError: If the file cannot be read.
+        EvidenceError: If what is there is no evidence.
+        TransportError: If the enclave does not answer.
     """
-    from blindai.client.dialogue import address  # noqa: PLC0415  slow to import
-    from blindai.protocol.attestation import MAX_ATTESTATION_BYTES  # noqa: PLC0415  same
+    from blindai.cli.evidence_input import load_evidence  # noqa: PLC0415  slow to import
+    from blindai.client.answer import fetch_answer  # noqa: PLC0415  likewise
+    from blindai.client.dialogue import address  # noqa: PLC0415  likewise
+    from blindai.protocol.attestation import parse_attestation  # noqa: PLC0415  likewise
 
-    if not source or "://" in source:
-        return _ask_enclave(address(source or None))
-    try:
-        with Path(source).open("rb") as file:
-            return _read_evidence(file.read(MAX_ATTESTATION_BYTES + 1))
-    except OSError as error:
-        raise CommandError(
-            f"evidence {source}: cannot be read",
-            "Name a file, or an enclave as https://enclave.example.",
-        ) from error
+    if source and "://" not in source:
+        return load_evidence(Path(source), None, ())
+    answer = fetch_answer(address(source or None), challenge=False)
+    return parse_attestation(answer.collection).evidence
 
 
-def _ask_enclave(url: str) -> "Evidence":
-    """What an enclave sends, which nobody here believes.
-
-    Raises:
-        TransportError: If it does not answer with it.
-    """
-    import httpx  # noqa: PLC0415  slow to import
-
-    from blindai.protocol.attestation import (  # noqa: PLC0415  likewise
-        MAX_ATTESTATION_BYTES,
-    )
-    from blindai.protocol.names import ATTESTATION_PATH  # noqa: PLC0415  likewise
-
-    content = b""
-    try:
-        asked = f"{url.rstrip('/')}{ATTESTATION_PATH}"
-        with httpx.stream("GET", asked, timeout=_TIMEOUT_S) as response:
-            if response.status_code != 200:
-                raise TransportError(
-                    f"evidence: expected status 200, got {response.status_code}"
-                )
-            for piece in response.iter_raw():
-                content += piece
-                if len(content) > MAX_ATTESTATION_BYTES:
-                    break
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise TransportError(f"evidence: {type(error).__name__}") from error
-    return _read_evidence(content)
-
-
-def _read_evidence(data: bytes) -> "Evidence":
-    """Evidence as blindai serves it, or as the hardware made it.
-
-    Raises:
-        EvidenceError: If it is neither.
-    """
-    from blindai.protocol import attestation  # noqa: PLC0415  slow to import
-
-    if len(data) == _SNP_REPORT_BYTES:
-        kind = attestation.SEV_SNP_REPORT_TYPE
-        return attestation.Evidence(media_type=kind, evidence=data)
-    # Version and, from version 4 on, TEE type (Intel TDX DCAP, A.3.1, Quote Header).
-    match data[:2], data[4:8]:
-        case (b"\x03\0", _) | (b"\x04\0" | b"\x05\0", b"\0\0\0\0"):
-            kind = attestation.SGX_QUOTE_TYPE
-        case b"\x04\0" | b"\x05\0", b"\x81\0\0\0":
-            kind = attestation.TDX_QUOTE_TYPE
-        case _:
-            return attestation.parse_attestation(data).evidence
-    return attestation.Evidence(media_type=kind, evidence=data)
-
-
-def _print_lines(found: "Iterable[Endorsement]", *, as_json: bool) -> None:
+def print_lines(found: "Iterable[Endorsement]", *, as_json: bool) -> None:
+    """Print who says what about whom, and for how long."""
     from blindai.cli.endorsement_table import read_lines  # noqa: PLC0415  slow to import
 
     now, lines = _now(), tuple(read_lines(found))

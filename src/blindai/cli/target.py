@@ -61,6 +61,16 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON value, for machines.")
 ]
 
+TcbInfoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tcb-info",
+        metavar="FILE",
+        help="Say too what the verdict is under this newer TCB information: Intel's in "
+        "JSON, or the least firmware of SEV-SNP in TOML.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:

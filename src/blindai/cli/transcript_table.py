@@ -10,14 +10,17 @@ from rich.text import Text
 
 from blindai.cli.console import shorten
 from blindai.transcript import Status
+from blindai.verifier.remedies import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
-    from blindai.transcript import Check, Transcript
+    from blindai.transcript import Check, Expiry, Transcript
 
 PASSED, FAILED, LEFT_OPEN = "\u2713", "\u2717", "\u00b7"
 _STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OPEN: "dim"}
+SOON_DAYS = 7
 _AGREEMENT = frozenset({"that", "made by it", "no others", "in use"})
 
 
@@ -30,12 +33,14 @@ class Line:
         name: What was looked at.
         seen: What was expected and what was there.
         source: Who asks for it.
+        todo: What to do about it; empty where it stands in nobody's way.
     """
 
     mark: str
     name: str
     seen: str
     source: str
+    todo: str = ""
 
 
 def tabulate(transcript: Transcript) -> Table:
@@ -53,7 +58,38 @@ def tabulate(transcript: Transcript) -> Table:
         for line in group:
             mark = Text(line.mark, style=_STYLES[line.mark])
             table.add_row(mark, line.name, line.seen, line.source)
+            if line.todo:
+                table.add_row("", "", Text(f"do: {line.todo}", style="bold"))
     return table
+
+
+def tabulate_expiries(expiries: tuple[Expiry, ...], now: datetime) -> Table:
+    """When what the checks stand on ends, the soonest first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column("name", overflow="fold")
+    table.add_column("date", no_wrap=True)
+    table.add_column("left", no_wrap=True)
+    table.add_row("")
+    table.add_row(Text("Ends", style="bold"))
+    for expiry in expiries:
+        days = expiry.left(now).days
+        style = "bold red" if days < SOON_DAYS else ""
+        date = f"{expiry.not_after:%Y-%m-%d %H:%M} UTC"
+        table.add_row(shorten(expiry.name), date, Text(_left(days), style=style))
+    return table
+
+
+def _left(days: int) -> str:
+    """In words; the part of a day that has begun is not counted."""
+    match days:
+        case 0:
+            return "today"
+        case _ if days < 0:
+            return f"{-days} days ago"
+        case 1:
+            return "in 1 day"
+        case _:
+            return f"in {days} days"
 
 
 def sections(transcript: Transcript) -> Iterator[tuple[str, list[Line]]]:
@@ -78,6 +114,7 @@ def read_line(check: Check) -> Line:
         name=shorten(check.name),
         seen=_seen(check),
         source=_document(check),
+        todo=remedy(check),
     )
 
 

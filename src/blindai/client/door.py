@@ -91,7 +91,7 @@ class Door:
         Raises:
             ConfigurationError: If the URL is malformed.
         """
-        self.url = _parse_url(url)
+        self.url = parse_url(url)
         self._gateway_url = self.url.join(GATEWAY_PATH)
         self._policy = policy
         self._clock = clock
@@ -109,21 +109,7 @@ class Door:
             OverloadedError: If it makes no more evidence right now.
         """
         nonce = secrets.token_bytes(NONCE_BYTES)
-        url = self.url.join(f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
-        request = httpx.Request(
-            "GET", url, extensions={"timeout": timeouts or DEFAULT_TIMEOUTS}
-        )
-        response: httpx.Response = yield Send(request)
-        try:
-            if response.status_code == 429:
-                raise OverloadedError("evidence: the enclave makes no more right now")
-            if response.status_code != 200:
-                raise TransportError(
-                    f"evidence: expected status 200, got {response.status_code}"
-                )
-            evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
-        finally:
-            yield Close(response)
+        evidence = yield from fetch(self.url, nonce, timeouts or DEFAULT_TIMEOUTS)
         result = verifier.verify(
             evidence,
             nonce=nonce,
@@ -256,7 +242,41 @@ def _http_date_of_second(moment: datetime) -> bytes:
     return format_datetime(moment, usegmt=True).encode()
 
 
-def _parse_url(url: str) -> httpx.URL:
+def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes]:
+    """Ask an enclave for its attestation; nothing in it is believed yet.
+
+    Args:
+        url: Of the gateway.
+        nonce: The challenge, 32 bytes, or None for evidence of any age.
+        timeouts: For the network.
+
+    Raises:
+        TransportError: If it does not answer.
+        OverloadedError: If it makes no more evidence right now.
+    """
+    query = "" if nonce is None else f"?nonce={nonce.hex()}"
+    asked = url.join(f"{ATTESTATION_PATH}{query}")
+    request = httpx.Request("GET", asked, extensions={"timeout": timeouts})
+    response: httpx.Response = yield Send(request)
+    try:
+        if response.status_code == 429:
+            raise OverloadedError("evidence: the enclave makes no more right now")
+        if response.status_code != 200:
+            raise TransportError(
+                f"evidence: expected status 200, got {response.status_code}"
+            )
+        evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
+        return evidence
+    finally:
+        yield Close(response)
+
+
+def parse_url(url: str) -> httpx.URL:
+    """The address of a gateway; https where it names no scheme.
+
+    Raises:
+        ConfigurationError: If it is malformed.
+    """
     try:
         parsed = httpx.URL(url if "://" in url else f"https://{url}")
     except httpx.InvalidURL:

@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
+from blindai.protocol.attestation import NVIDIA_GPU_TYPE
 from blindai.transcript import Status
-from blindai.verifier.appraisal import decide, kind_of_tee
+from blindai.verifier import nvidia
+from blindai.verifier.appraisal import POLICY_SOURCE, decide, kind_of_tee
 from blindai.verifier.baseline import Baseline
+from blindai.verifier.claims import Claims
+from blindai.verifier.nvidia.claims import Gpus
+from blindai.verifier.nvidia.evidence import parse_evidence
+from blindai.verifier.nvidia.policy import GpuPolicy
+from blindai.verifier.nvidia.spdm import parse_exchange
 from blindai.verifier.procedure import Procedure, judge, unevaluated
-from blindai.verifier.verification import anchors_for, tee_of
+from blindai.verifier.result import TOKEN, VerifiedClaims
+from blindai.verifier.verification import Tee, anchors_for, tee_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +34,8 @@ if TYPE_CHECKING:
 
     from blindai.protocol.attestation import Evidence
     from blindai.transcript import Check, Transcript
-    from blindai.verifier.claims import Claims
     from blindai.verifier.policy import Policy
-    from blindai.verifier.result import VerifiedClaims
+    from blindai.verifier.roots import Anchors
 
 NONCE_SOURCE = "RFC 9334 10, Freshness"
 
@@ -85,9 +92,8 @@ def verify_evidence(
     accepted = policy.policy if isinstance(policy, Baseline) else policy
     procedure = Procedure()
     verified = believe(evidence, procedure, now, accepted)
-    tee = tee_of(evidence.media_type)
+    tee = _tee_of(evidence)
     lines = (
-        *kind_of_tee(verified, accepted),
         *tee.appraise(verified, accepted),
         _nonce(verified.claims, nonce),
     )
@@ -115,11 +121,68 @@ def believe(
         VerificationError: If the evidence is not authentic.
     """
     try:
-        tee = tee_of(evidence.media_type)
+        tee = _tee_of(evidence)
         return tee.verify(evidence, procedure, now, anchors_for(evidence, policy))
     except EvidenceError as error:
         error.transcript = procedure.give_up(error)
         raise
+
+
+def _tee_of(evidence: Evidence) -> Tee:
+    """The kind of TEE, or GPUs, whose lines begin with whether it is accepted at all.
+
+    Raises:
+        EvidenceError: If it is none that is known.
+    """
+    if evidence.media_type == NVIDIA_GPU_TYPE:
+        return _GPUS
+    tee = tee_of(evidence.media_type)
+
+    def appraise(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
+        yield from kind_of_tee(verified, policy)
+        yield from tee.appraise(verified, policy)
+
+    return Tee(tee.verify, appraise)
+
+
+def _verify_gpus(
+    evidence: Evidence, procedure: Procedure, now: datetime, anchors: Anchors
+) -> VerifiedClaims:
+    """GPUs by themselves: all of them answer the nonce that the first was asked with.
+
+    Raises:
+        EvidenceError: If something is malformed.
+        VerificationError: If a step of NVIDIA's procedure does not hold.
+    """
+    first, *_ = parse_evidence(evidence.evidence)
+    nonce = parse_exchange(first.exchange).nonce
+    gpus = nvidia.verify(evidence.evidence, nonce, procedure, now, anchors)
+    claims = Claims(
+        tee="nvidia-gpu",
+        measurement=gpus[0].fwid,
+        report_data=nonce,
+        debug=False,
+        details=Gpus(gpus),
+        nonce=nonce,
+    )
+    roots = sorted((gpu.root for gpu in gpus), key=lambda root: not root.simulated)
+    return VerifiedClaims(claims=claims, root=roots[0], token=TOKEN)
+
+
+def _appraise_gpus(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
+    accepted = policy.nvidia_gpu
+    yield judge(
+        "kind of TEE",
+        holds=accepted is not None,
+        expected="a policy with [nvidia-gpu]",
+        actual="one with it" if accepted else "one without",
+        source=POLICY_SOURCE,
+    )
+    gpus = verified.claims.of(Gpus).gpus
+    yield from nvidia.appraise(gpus, accepted or GpuPolicy())
+
+
+_GPUS: Final = Tee(_verify_gpus, _appraise_gpus)
 
 
 def _left_open(lines: tuple[Check, ...]) -> Iterator[Check]:

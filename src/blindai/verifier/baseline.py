@@ -9,11 +9,22 @@ takes one; with it no session can be opened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from blindai.verifier.intel.policy import PlatformPolicy, SgxPolicy, TdxPolicy
+from blindai.verifier.intel.tcb_info import UP_TO_DATE
+from blindai.verifier.nitro.policy import NitroPolicy
+from blindai.verifier.nvidia.policy import GpuPolicy
 from blindai.verifier.policy import Policy
 from blindai.verifier.snp.policy import SnpPolicy
+from blindai.verifier.tpm.claims import AkSource
+from blindai.verifier.tpm.policy import TpmPolicy
 
-NOT_PINNED = "nothing was pinned: this says what the hardware is, not what runs on it"
+_SNP: Final = SnpPolicy(vmpl=(0, 1, 2, 3))
+# The certificate that signs a document lives for three hours; that dates it here.
+_NITRO: Final = NitroPolicy(max_document_age_s=2**32 - 1)
+
+_TPM: Final = TpmPolicy(ak_sources=tuple(AkSource))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +34,22 @@ class Baseline:
     Attributes:
         accept_tcb: What a vendor may say of the machine's level of security beside that
             it is up to date, in the vendor's words.
+        snp: What is accepted of SEV-SNP.
     """
 
     accept_tcb: tuple[str, ...] = ()
+    snp: SnpPolicy = _SNP
 
     @property
     def policy(self) -> Policy:
         """The same in a policy's words, a line for each kind of TEE."""
+        machine = PlatformPolicy(tcb_statuses=(UP_TO_DATE, *self.accept_tcb))
         return Policy(
             unpinned=True,
-            sev_snp=SnpPolicy(vmpl=(0, 1, 2, 3)),
+            sev_snp=self.snp,
+            sgx=SgxPolicy(platform=machine),
+            tdx=TdxPolicy(platform=machine, allow_sept_ve_enabled=True),
+            nitro=_NITRO,
+            tpm=_TPM,
+            nvidia_gpu=GpuPolicy(),
         )

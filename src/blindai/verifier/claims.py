@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from blindai.verifier.intel.claims import SgxClaims, TdxClaims
     from blindai.verifier.nitro.claims import NitroClaims
+    from blindai.verifier.nvidia.claims import Gpus
     from blindai.verifier.snp.claims import SnpClaims
     from blindai.verifier.tpm.claims import AzureClaims, TpmClaims
 
     Details: TypeAlias = (
-        SnpClaims | SgxClaims | TdxClaims | NitroClaims | TpmClaims | AzureClaims
+        SnpClaims | SgxClaims | TdxClaims | NitroClaims | TpmClaims | AzureClaims | Gpus
     )
     """What only one kind of TEE says."""
 
@@ -24,9 +25,9 @@ class Claims:
     """What evidence says about an enclave.
 
     Attributes:
-        tee: The kind of TEE: `sev-snp`, `sgx`, `tdx`, `nitro`, `tpm`, `az-snp`.
-        measurement: What people pin first: SEV-SNP's launch measurement, MRENCLAVE,
-            MRTD, Nitro's PCR0; 48 bytes, MRENCLAVE 32.
+        tee: The kind of TEE: `sev-snp`, `sgx`, `tdx`, `nitro`, `tpm`, `az-snp`, ...
+        measurement: What people pin first: SEV-SNP's launch measurement, MRTD and
+            Nitro's PCR0, 48 bytes; MRENCLAVE, 32; a TPM's PCR digest.
         report_data: What the attester bound to the evidence: 64 bytes, or 32 where the
             TEE signs a digest.
         debug: Whether the host may read the enclave's memory.

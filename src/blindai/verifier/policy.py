@@ -154,13 +154,13 @@ class Policy:
         evidence: What is accepted of evidence from any TEE.
         enclave: What is accepted of an enclave in any TEE.
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
-        nitro: What is accepted of a Nitro enclave; None if none is.
-        unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
-            so, and `verify` trusts no enclave for it.
-        nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
-        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
         sgx: What is accepted of an SGX enclave; None likewise.
         tdx: What is accepted of a TDX trust domain; None likewise.
+        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
+        nitro: What is accepted of a Nitro enclave; None if none is.
+        nvidia_gpu: What is asked of the GPUs beside an enclave; None if nothing is.
+        unpinned: That nothing is pinned on purpose, as in a `Baseline`; no file can say
+            so, and `verify` trusts no enclave for it.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -173,12 +173,12 @@ class Policy:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
-    nitro: NitroPolicy | None = None
-    unpinned: InitVar[bool] = False
-    nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
-    tpm: TpmPolicy | None = None
     sgx: SgxPolicy | None = None
     tdx: TdxPolicy | None = None
+    nitro: NitroPolicy | None = None
+    tpm: TpmPolicy | None = None
+    nvidia_gpu: Annotated[GpuPolicy | None, Key("nvidia-gpu")] = None
+    unpinned: InitVar[bool] = False
 
     def __post_init__(self, unpinned: bool) -> None:
         if self.insecure_accept_simulation or unpinned:

@@ -84,6 +84,7 @@ _TABLE: Final[Mapping[str, str]] = {
         "Do not trust it: the evidence was made for other keys. Something between may"
         " have swapped them; attest again from another network."
     ),
+    "nonce of the evidence": _FORGED,
     "keyset digest": "Do not trust it: the keys are not those that were attested.",
     "simulated TEE": "Only for tests: --simulation, or the policy, may accept it.",
     "kind of TEE": (
@@ -91,11 +92,86 @@ _TABLE: Final[Mapping[str, str]] = {
         " reviewed."
     ),
     "product": _WORDS,
+    "kind of signing key": _WORDS,
+    "cloud provider": _WORDS,
+    "chip": _WORDS,
+    "module ID": _WORDS,
+    "age of the document": (
+        "The document is older than you accept: have the enclave make a new one."
+    ),
+    "*: key usage": _FORGED,
+    "PCR digest": _FORGED,
+    "PCR*": _PIN,
+    "attestation key": (
+        "The TPM's key is vouched for in another way than you accept: see `ak_sources`"
+        " of [tpm]."
+    ),
+    "AK certificate: *": _FORGED,
+    "Google *": _WORDS,
+    "*: role": _FORGED,
+    "*TDX module": _FORGED,
+    "*attributes": _WORDS,
+    "extended features (MISCSELECT)": _WORDS,
+    "MR*": _PIN,
+    "RTMR*": _PIN,
+    "CONFIGID": _PIN,
+    "ISV*ID": _PIN,
+    "ISVSVN": (
+        "The enclave is older than you accept: ask the operator for a newer release."
+    ),
+    "CONFIGSVN": "The host's configuration is older than you accept: ask the operator.",
+    "TPM clock": "The clock was set back: ask the operator to restart the machine.",
+    "TPM firmware": _FIRMWARE,
+    "event log": (
+        "The event log does not account for these registers: ask the operator for the"
+        " log as firmware wrote it."
+    ),
+    "secure boot": "Ask the operator to turn Secure Boot on.",
+    "Azure console": _WORDS,
+    "paravisor's *": _FORGED,
+    "GPUs": (
+        "The policy asks for more GPUs than have attested: ask the operator for them."
+    ),
+    "distinct GPUs": "One GPU stands there twice: ask the operator for each GPU's own.",
+    "*firmware": _FORGED,
+    "*: architecture": _WORDS,
+    "*: mode": _WORDS,
+    "*version": (
+        "The GPU's driver or firmware is another than you accept: ask the operator to"
+        " change it, or add the version to [nvidia-gpu] once you reviewed it."
+    ),
+    "*: measurements": _PIN,
+    "reference digest": (
+        "The signed list of reference values is for another driver or firmware: fetch"
+        " the one for this version."
+    ),
     "*debug mode": _NO_DEBUG,
     "migration agent": _WORDS,
-    "simultaneous multithreading": _WORDS,
+    "guest policy: *": _WORDS,
+    "platform: *": (
+        "The machine is set up in another way than you ask for: ask the operator to"
+        " change its firmware's settings."
+    ),
+    "*simultaneous multithreading": _WORDS,
     "VMPL": _WORDS,
+    "TCB status": (
+        "Ask the operator to update the machine as Intel's advisories say. To accept"
+        " this status, name it: `tcb_statuses` in the policy, or --accept-tcb."
+    ),
+    "open advisories": (
+        "Read Intel's advisories. Ask the operator to mend them, or accept them in the"
+        " policy."
+    ),
+    "TCB evaluation data number": (
+        "The collateral is of an older round than you accept: ask the operator, or"
+        " fetch it with `blindai endorsements fetch`."
+    ),
+    "*TCB level": (
+        "Intel lists no level that this machine reaches: ask the operator to update it."
+    ),
     "platform TCB": _FIRMWARE,
+    "* TCB": _FIRMWARE,
+    "*mitigations": _FIRMWARE,
     "guest SVN": (
         "The image is older than you accept: ask the operator for a newer release."
     ),

@@ -147,9 +147,9 @@ PINNED = Anchors(
         TURIN,
         INTEL_SGX,
         AWS_NITRO,
+        GOOGLE_EK_AK,
         NVIDIA_DEVICE,
         NVIDIA_REFERENCES,
-        GOOGLE_EK_AK,
     )
 )
 """The vendors' roots: what a release policy goes by."""

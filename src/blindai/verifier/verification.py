@@ -61,12 +61,12 @@ TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
+        SGX_QUOTE_TYPE: Tee(intel.verify_sgx, intel.appraise_sgx),
+        TDX_QUOTE_TYPE: Tee(intel.verify_tdx, intel.appraise_tdx),
         NITRO_DOCUMENT_TYPE: Tee(nitro.verify, nitro.appraise),
         TPM_QUOTE_TYPE: Tee(tpm.verify, tpm.appraise),
         AZURE_SNP_TYPE: Tee(_AZURE_SNP.verify, _AZURE_SNP.appraise),
         AZURE_TDX_TYPE: Tee(_AZURE_TDX.verify, _AZURE_TDX.appraise),
-        SGX_QUOTE_TYPE: Tee(intel.verify_sgx, intel.appraise_sgx),
-        TDX_QUOTE_TYPE: Tee(intel.verify_tdx, intel.appraise_tdx),
     }
 )
 

@@ -201,10 +201,6 @@ def _verify_dates(
     source: str,
 ) -> None:
     first, last = dates
-    procedure.require(
-        f"{what}: validity",
-        holds=first <= now <= last,
-        expected=f"{first.isoformat()} to {last.isoformat()}",
-        actual=now.isoformat(),
-        source=source,
+    procedure.require_current(
+        f"{what}: validity", first=first, last=last, now=now, source=source
     )

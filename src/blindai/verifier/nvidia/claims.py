@@ -47,3 +47,14 @@ class GpuClaims:
     fwid: bytes
     measurements: Mapping[int, bytes] = field(repr=False)
     root: Root
+
+
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """GPUs by themselves, without an enclave that drives them.
+
+    Attributes:
+        gpus: Each of them.
+    """
+
+    gpus: tuple[GpuClaims, ...]
