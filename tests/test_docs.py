@@ -31,6 +31,7 @@ from blindai.verifier import (
     Tcb,
     TdxPolicy,
 )
+from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "blindai"
@@ -155,6 +156,14 @@ def test_every_key_of_sev_snp_stands_in_its_page_with_its_default() -> None:
     assert documented("docs/policy.md", "## `[sev-snp]`") == expected
 
 
+def test_every_key_of_tpm_stands_in_its_page_with_its_default() -> None:
+    expected = {key: written(value) for key, value in tables.items(TpmPolicy())}
+    expected |= {"bank": '`"sha256"`', "index": "required", "digests": "required"}
+
+    assert {field.name for field in dataclasses.fields(PcrPin)} <= expected.keys()
+    assert documented("docs/policy.md", "## `[tpm]`") == expected
+
+
 def test_every_key_of_a_policy_stands_in_its_page() -> None:
     expected = {key: written(value) for key, value in tables.items(SIMULATION)}
     expected |= {"version": "required", "insecure_accept_simulation": "`false`"}
@@ -192,8 +201,8 @@ def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     "text",
     [
         text
-        for page in ("docs/policy.md", "docs/tees/sgx.md", "docs/tees/tdx.md")
-        for text in fenced(page, "toml")
+        for page in ("policy", "tees/azure", "tees/sgx", "tees/tdx", "tees/tpm")
+        for text in fenced(f"docs/{page}.md", "toml")
     ],
 )
 def test_a_policy_in_the_page_is_one(text: str) -> None:

@@ -3,6 +3,9 @@
     BlindAIError
     |-- ConfigurationError        mend a setting, a policy file or an argument
     |-- TransportError            the network failed: try again
+    |-- HardwareError             the TEE's device failed: its message says what to do
+    |   |-- HardwareAbsentError     ... or is not there at all
+    |   `-- HardwareBusyError       ... or is busy: try again
     |-- ProtocolError             the peer's bytes are malformed
     |   |-- BinaryHttpError         ... inside a sealed message (RFC 9292)
     |   `-- TensorError             ... or a tensor is not what the model expects
@@ -71,6 +74,22 @@ class TransportError(BlindAIError):
     """The network failed before the enclave answered."""
 
     next_step = "Check the address and the network, then try again."
+
+
+class HardwareError(BlindAIError):
+    """The TEE's device did not do what it was asked to."""
+
+    next_step = "Do what the message says; docs/deploy.md has what each TEE needs."
+
+
+class HardwareAbsentError(HardwareError):
+    """The TEE's device is not there, or no driver answers for it."""
+
+
+class HardwareBusyError(HardwareError):
+    """The TEE's device is busy, or somebody else used it at the same time."""
+
+    next_step = "Try again in a moment."
 
 
 class ProtocolError(BlindAIError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.vectors import FOLDER, needs_vectors
 from tests.verifier.protobuf import read_fields
 
 from blindai.errors import EvidenceError
@@ -21,11 +21,6 @@ from blindai.testing.vendors.eventlog import (
 )
 from blindai.verifier import eventlog
 from blindai.verifier.eventlog import EventLog, EventType, Measured
-
-VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors"
-genuine = pytest.mark.skipif(
-    not VECTORS.is_dir(), reason=f"the vectors are not here: {VECTORS}"
-)
 
 BANKS = ("sha1", "sha256")
 KERNEL = Measurement(register=4, data=b"kernel")
@@ -75,6 +70,14 @@ def test_a_startup_locality_accounts_for_pcr_0_by_itself() -> None:
     log = eventlog.parse(write_log([startup_locality(3)]))
 
     assert log.replay("sha256") == {0: bytes(31) + b"\x03"}
+
+
+def test_an_event_that_extends_is_no_startup_locality() -> None:
+    like_one = Measurement(register=0, data=startup_locality(3).data)
+
+    log = eventlog.parse(write_log([FIRMWARE, like_one]))
+
+    assert log.replay("sha256") == {0: extended(FIRMWARE, like_one)}
 
 
 def test_other_registers_may_come_before_the_startup_locality() -> None:
@@ -285,9 +288,9 @@ def test_any_changed_bytes_give_a_log_or_the_one_error(
     assert isinstance(log, EventLog)
 
 
-@genuine
+@needs_vectors
 def test_the_log_of_a_genuine_td_replays_to_its_registers() -> None:
-    folder = VECTORS / "tdx"
+    folder = FOLDER / "tdx"
     log = eventlog.parse((folder / "gotdx_cos113_ccel.bin").read_bytes())
     quote = (folder / "gotdx_cos113_v4_quote.bin").read_bytes()
 
@@ -303,14 +306,14 @@ def test_the_log_of_a_genuine_td_replays_to_its_registers() -> None:
     }
 
 
-@genuine
+@needs_vectors
 @pytest.mark.parametrize(
     ("quote", "algorithm"), [(0, "sha1"), (1, "sha256"), (2, "sha384")]
 )
 def test_the_log_of_a_genuine_vm_replays_to_its_pcrs(
     quote: int, algorithm: str
 ) -> None:
-    data = (VECTORS / "tpm" / "gotpm_gce-cos-85-nonce9009.pb").read_bytes()
+    data = (FOLDER / "tpm" / "gotpm_gce-cos-85-nonce9009.pb").read_bytes()
     attestation = read_fields(data)
     (pcrs,) = read_fields(attestation[2][quote])[3]
     values = {}

@@ -118,5 +118,7 @@ def test_the_search_finds_who_makes_trust() -> None:
     assert makes == {
         "verifier/snp/verification.py",
         "verifier/intel/verification.py",
+        "verifier/tpm/verification.py",
+        "verifier/tpm/azure.py",
         "verifier/appraisal.py",
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from blindai.verifier.intel.claims import SgxClaims, TdxClaims
     from blindai.verifier.snp.claims import SnpClaims
+    from blindai.verifier.tpm.claims import AzureClaims, TpmClaims
 
-    Details = SnpClaims | SgxClaims | TdxClaims
+    Details: TypeAlias = SnpClaims | SgxClaims | TdxClaims | TpmClaims | AzureClaims
     """What only one kind of TEE says."""
 
 _D = TypeVar("_D")

@@ -1,7 +1,8 @@
 """What firmware and boot loader say they measured: a TCG event log, replayed.
 
-TCG PC Client Platform Firmware Profile (PFP) 1.06, chapter 10; for TDX the same format
-as CCEL (UEFI 2.11, 38.4.1, Confidential Computing Measurement). Numbers little-endian.
+TCG PC Client Platform Firmware Profile (PFP) 1.05 revision 23, chapter 10; for TDX the
+same format as CCEL (UEFI 2.11, 38.4.1, Confidential Computing Measurement). Numbers are
+little-endian.
 
     header (TCG_PCClientPCREvent)         event (TCG_PCR_EVENT2)
     pcrIndex u32                          pcrIndex u32
@@ -32,13 +33,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
+from blindai.protocol.attestation import MAX_EVENT_LOG_BYTES
 from blindai.protocol.tpm import HASH_BYTES, HASHES, PCR_COUNT
 from blindai.verifier.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MAX_LOG_BYTES: Final = 256 * 1024
+
 MAX_EVENTS: Final = 4096
 MAX_ALGORITHMS: Final = 8
 
@@ -52,7 +54,7 @@ _LOCALITIES: Final = (b"\x00", b"\x03", b"\x04")
 
 
 class EventType(IntEnum):
-    """Types with a name here (PFP 10.4.1, table 27); a log may have others."""
+    """Types with a name here (PFP 10.4.1); a log may have others."""
 
     POST_CODE = 0x00000001
     NO_ACTION = 0x00000003
@@ -77,7 +79,7 @@ class EventType(IntEnum):
     EFI_VARIABLE_AUTHORITY = 0x800000E0
 
 
-# The digest is that of the event data (PFP 10.4.1, table 27, column Digest).
+# The digest is that of the event data (PFP 10.4.1).
 _DIGEST_OF_DATA: Final = frozenset(
     {
         EventType.SEPARATOR,
@@ -180,7 +182,7 @@ class EventLog:
 
         Whatever runs later can extend the register too, with the digest of any data it
         likes, and call it any type in the log. Only firmware comes before the
-        separator, which is known by its digest (PFP 2.3.4; 10.4.1, EV_SEPARATOR).
+        separator, which is known by its digest (PFP 10.4.1, EV_SEPARATOR).
 
         Args:
             register: Which one.
@@ -203,6 +205,10 @@ class EventLog:
                 yield 0, event.data[-1:].rjust(size, b"\x00")
 
 
+EMPTY: Final = EventLog((), ())
+"""The log of a machine that sent none."""
+
+
 def parse(data: bytes) -> EventLog:
     """Cut a log into events.
 
@@ -212,9 +218,9 @@ def parse(data: bytes) -> EventLog:
     Raises:
         EvidenceError: If the bytes are not a crypto-agile log, or pass a limit.
     """
-    if len(data) > MAX_LOG_BYTES:
+    if len(data) > MAX_EVENT_LOG_BYTES:
         raise EvidenceError(
-            f"event log: expected at most {MAX_LOG_BYTES} bytes, got {len(data)}"
+            f"event log: expected at most {MAX_EVENT_LOG_BYTES} bytes, got {len(data)}"
         )
     reader = Reader(data, "event log", "little")
     sizes = _header(reader)
@@ -236,7 +242,7 @@ def _header(reader: Reader) -> dict[int, int]:
     """
     reader.number(4)  # the TPM's PCR 0; CCEL has 1 here
     kind, digest = reader.number(4), reader.take(20)
-    body = reader.sized(4, MAX_LOG_BYTES)
+    body = reader.sized(4, MAX_EVENT_LOG_BYTES)
     specification = Reader(body, "event log header", "little")
     signed_as = specification.take(16)
     if kind != EventType.NO_ACTION or any(digest) or signed_as != _SPEC_ID:
@@ -270,7 +276,7 @@ def _event(reader: Reader, sizes: Mapping[int, int]) -> Event:
         if algorithm not in sizes or _name(algorithm) in digests:
             raise EvidenceError("event: expected one digest of each algorithm")
         digests[_name(algorithm)] = reader.take(sizes[algorithm])
-    data = reader.sized(4, MAX_LOG_BYTES)
+    data = reader.sized(4, MAX_EVENT_LOG_BYTES)
     if kind != EventType.NO_ACTION and register >= PCR_COUNT:
         raise EvidenceError(
             f"event: expected a register up to {PCR_COUNT - 1}, got {register}"

@@ -53,6 +53,9 @@ from blindai.verifier.intel.policy import (
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.tpm.policy import (
+    TpmPolicy,  # noqa: TC001  the reader needs the hint
+)
 
 VERSION: Final = 1
 _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
@@ -142,6 +145,7 @@ class Policy:
         sev_snp: What is accepted of an SEV-SNP enclave; None if none is.
         sgx: What is accepted of an SGX enclave; None likewise.
         tdx: What is accepted of a TDX trust domain; None likewise.
+        tpm: What is accepted of a TPM, alone or in an Azure VM; None if none is.
 
     Raises:
         ValueError: If a policy for genuine hardware names no TEE, or pins no value
@@ -156,6 +160,7 @@ class Policy:
     sev_snp: Annotated[SnpPolicy | None, Key("sev-snp")] = None
     sgx: SgxPolicy | None = None
     tdx: TdxPolicy | None = None
+    tpm: TpmPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.insecure_accept_simulation:

@@ -9,7 +9,8 @@ as simulated too.
 Where the vendors publish them: AMD's ARKs at
 https://kdsintf.amd.com/vcek/v1/{product}/cert_chain (AMD 57230, chapter 4); Intel's SGX
 Root CA at https://certificates.trustedservices.intel.com (Intel SGX PCS); AWS's root at
-https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip.
+https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip; Google's root of
+vTPM keys in go-tpm-tools, server/ca-certs/gcp_ek_ak_ca_root.crt.
 """
 
 from __future__ import annotations
@@ -105,6 +106,13 @@ NVIDIA_DEVICE = Root(
         "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48"
     ),
 )
+GOOGLE_EK_AK = Root(
+    name="EK/AK CA Root",
+    vendor=GOOGLE,
+    digest=bytes.fromhex(
+        "594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2"
+    ),
+)
 SIMULATED = Root(
     name="INSECURE SIMULATION ARK",
     vendor=AMD,
@@ -115,7 +123,7 @@ SIMULATED = Root(
     ),
 )
 
-PINNED = Anchors((MILAN, GENOA, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE))
+PINNED = Anchors((MILAN, GENOA, INTEL_SGX, AWS_NITRO, NVIDIA_DEVICE, GOOGLE_EK_AK))
 """The vendors' roots: what a release policy goes by."""
 SIMULATION = Anchors((SIMULATED,))
 """What simulated evidence, and only it, leads to."""

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from blindai.errors import EvidenceError
 from blindai.protocol import keyset
 from blindai.protocol.attestation import (
+    AZURE_SNP_TYPE,
+    AZURE_TDX_TYPE,
     SEV_SNP_REPORT_TYPE,
     SGX_QUOTE_TYPE,
     SIMULATED_SEV_SNP_REPORT_TYPE,
     TDX_QUOTE_TYPE,
+    TPM_QUOTE_TYPE,
     Attestation,
     Evidence,
     parse_attestation,
 )
 from blindai.protocol.keyset import NONCE_BYTES, REPORT_DATA_BYTES, Purpose
-from blindai.verifier import intel, roots, snp
+from blindai.verifier import intel, roots, snp, tpm
 from blindai.verifier.appraisal import Bound, Challenge, appraise
 from blindai.verifier.procedure import KEYSET_SOURCE, Procedure
 
@@ -46,12 +49,19 @@ class Tee:
     appraise: Callable[[VerifiedClaims, Policy], Iterator[Check]]
 
 
+_AZURE_SNP = tpm.Azure(tpm.AZURE_SNP, SEV_SNP_REPORT_TYPE, snp.verify, snp.appraise)
+_AZURE_TDX = tpm.Azure(
+    tpm.AZURE_TDX, TDX_QUOTE_TYPE, intel.verify_tdx, intel.appraise_tdx
+)
 TEES: Mapping[str, Tee] = MappingProxyType(
     {
         SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SIMULATED_SEV_SNP_REPORT_TYPE: Tee(snp.verify, snp.appraise),
         SGX_QUOTE_TYPE: Tee(intel.verify_sgx, intel.appraise_sgx),
         TDX_QUOTE_TYPE: Tee(intel.verify_tdx, intel.appraise_tdx),
+        TPM_QUOTE_TYPE: Tee(tpm.verify, tpm.appraise),
+        AZURE_SNP_TYPE: Tee(_AZURE_SNP.verify, _AZURE_SNP.appraise),
+        AZURE_TDX_TYPE: Tee(_AZURE_TDX.verify, _AZURE_TDX.appraise),
     }
 )
 
