@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-torch coverage check format bench lock docs clean help
+.PHONY: demo test test-torch coverage check format bench fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -78,6 +78,25 @@ docs: $(VENV)/.dev
 # Ratios within one run; docs/benchmarks.md explains them.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# Coverage-guided fuzzing of all that reads bytes before they are believed.
+SECONDS ?= 600
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m fuzz $(SECONDS)
+
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	@$(PIP) $(LOCKED) -r requirements/fuzz.txt
+	@touch $@
+
+# One change at a time in the verifier: which does no test notice?
+mutants: $(VENV)/.mutants
+	rm -rf mutants
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/mutmut run
+	$(BIN)/python tools/mutants.py
+
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
+	@$(PIP) $(LOCKED) -r requirements/mutants.txt
+	@touch $@
 
 # Newest versions that pyproject.toml allows, with hashes. Review the difference.
 lock:

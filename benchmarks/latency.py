@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
-import onnxruntime
 
 import blindai
-from benchmarks import models
+from benchmarks import floor, models
 from benchmarks.measure import Times, alternate
 from benchmarks.server import Doors, running
 from blindai.client.policies import SimulationWarning
@@ -90,17 +89,15 @@ def _request(array: NDArray[np.float32]) -> tuple[bytes, dict[str, str]]:
 def predict_against_in_process(threads: int) -> list[Comparison]:
     """`client.predict` against ONNX Runtime in this process, ResNet-18 in size.
 
-    The second comparison has plain HTTP in the place of `client.predict`.
+    The second comparison has plain HTTP in the place of `client.predict`, the third
+    bare sockets (`floor`).
     """
     content = models.resnet18()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Waiting threads must not burn the cores that the other side needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(content, options)
+    session = floor.session(content, threads)
     image = np.random.default_rng(0).random(models.IMAGE, np.float32)
     with (
         running(threads) as doors,
+        floor.bare(threads) as bare,
         blindai.connect(doors.sealed, simulation=True) as client,
     ):
         client.upload_model(content, "resnet18")
@@ -115,6 +112,7 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
                     "here": lambda: session.run(None, {"x": image}),
                     "sealed": lambda: client.predict("resnet18", image),
                     "plain": lambda: plain.post(url, content=asked, headers=headers),
+                    "bare": lambda: bare(image),
                 },
                 rounds=200,
             )
@@ -122,4 +120,5 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
     return [
         Comparison(what, times["here"], times["sealed"]),
         Comparison(f"{what}, plain HTTP", times["here"], times["plain"]),
+        Comparison(f"{what}, bare sockets", times["here"], times["bare"]),
     ]

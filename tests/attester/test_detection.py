@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.attester.conftest import sgx_quote, snp_report
@@ -14,6 +15,7 @@ from blindai.attester.detection import (
     ONLY_NAMED,
     PROBES,
     NoTeeError,
+    _tpm_sources,
     detect,
     named,
     probe_nitro,
@@ -26,6 +28,7 @@ from blindai.attester.nsm import NsmAttester
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.simulated import SimulatedAttester
 from blindai.attester.tdx import TdxAttester
+from blindai.attester.tpm import TpmDevice
 from blindai.errors import ConfigurationError, HardwareAbsentError, HardwareError
 from blindai.testing import NOW
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, Fault
@@ -40,30 +43,32 @@ def reports(provider: str | None, *faults: Fault) -> ConfigfsTsm:
     return ConfigfsTsm(files=FakeFiles(tree, faults))
 
 
-def there() -> Attester:
+def there(_: Path | None) -> Attester:
     return SimulatedAttester()
 
 
-def absent() -> Attester:
+def absent(_: Path | None) -> Attester:
     raise HardwareAbsentError("/dev/one: cannot be read, ENOENT; buy a new one")
 
 
-def broken() -> Attester:
+def broken(_: Path | None) -> Attester:
     raise HardwareError("/dev/two: cannot be read, EACCES; run the server as root")
 
 
 def test_the_first_that_is_there_is_taken() -> None:
-    assert isinstance(detect({"a": absent, "b": there, "c": broken}), SimulatedAttester)
+    assert isinstance(
+        detect(probes={"a": absent, "b": there, "c": broken}), SimulatedAttester
+    )
 
 
 def test_one_that_cannot_be_used_is_not_passed_over() -> None:
     with pytest.raises(HardwareError, match="run the server as root"):
-        detect({"a": broken, "b": there})
+        detect(probes={"a": broken, "b": there})
 
 
 def test_where_there_is_none_it_says_what_was_seen() -> None:
     with pytest.raises(NoTeeError) as raised:
-        detect({"a": absent, "b": absent})
+        detect(probes={"a": absent, "b": absent})
 
     assert raised.value.seen.keys() == {"a", "b"}
     assert raised.value.message == (
@@ -75,9 +80,9 @@ def test_where_there_is_none_it_says_what_was_seen() -> None:
 
 def test_a_tpm_alone_is_never_found() -> None:
     with pytest.raises(NoTeeError, match=r"tpm \(not looked for: name it with --tee"):
-        detect({"tpm": there})
+        detect(probes={"tpm": there})
 
-    assert isinstance(named("tpm", {"tpm": there}), SimulatedAttester)
+    assert isinstance(named("tpm", probes={"tpm": there}), SimulatedAttester)
     assert frozenset({"tpm"}) == ONLY_NAMED
 
 
@@ -87,22 +92,22 @@ def test_simulation_is_no_tee() -> None:
 
 def test_a_name_is_one_of_those_known() -> None:
     with pytest.raises(ConfigurationError, match="expected one of a, b, got 'c'"):
-        named("c", {"a": there, "b": there})
+        named("c", probes={"a": there, "b": there})
 
 
 def test_a_name_that_is_absent_says_why() -> None:
     with pytest.raises(HardwareAbsentError, match="ENOENT"):
-        named("a", {"a": absent})
+        named("a", probes={"a": absent})
 
 
-@pytest.mark.parametrize("tee", ["sgx", "sev-snp", "tdx", "nitro"])
+@pytest.mark.parametrize("tee", ["sgx", "sev-snp", "tdx", "nitro", "azure", "tpm"])
 def test_on_this_machine_there_is_none(tee: str) -> None:
     with pytest.raises(HardwareError):
         named(tee)
 
 
 def test_the_order_is_fixed() -> None:
-    assert list(PROBES)[:4] == ["sgx", "sev-snp", "tdx", "nitro"]
+    assert list(PROBES) == ["sgx", "sev-snp", "tdx", "nitro", "azure", "tpm"]
 
 
 class TestProbes:
@@ -154,3 +159,12 @@ class TestProbes:
             probe_sev_snp(denied)
 
         assert not isinstance(raised.value, HardwareAbsentError)
+
+
+def test_a_tpm_s_sealed_secret_lies_in_the_data_folder(tmp_path: Path) -> None:
+    device = TpmDevice()
+
+    assert _tpm_sources(device, None).sealed is None
+    sealed = _tpm_sources(device, tmp_path).sealed
+    assert sealed is not None
+    assert sealed._path == tmp_path / "tpm_sealed_key"

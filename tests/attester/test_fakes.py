@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 
 import pytest
 
-from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine
+from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeGramine, FakeSevGuest
+from blindai.testing.devices.files import FixedFiles
 
 ROOT = "/sys/kernel/config/tsm/report"
 ENTRY = f"{ROOT}/one"
@@ -136,3 +138,19 @@ def test_gramine_has_no_directories_to_make_and_no_other_files() -> None:
         files.rmdir("/dev/attestation/keys")
     with refused(errno.ENOENT):
         files.open("/dev/attestation/report", os.O_RDONLY)
+
+
+def test_fixed_files_are_those_that_were_named() -> None:
+    files = FakeFiles(FixedFiles({"/one": b"content"}))
+
+    assert files.read(files.open("/one", os.O_RDONLY), 99) == b"content"
+    with refused(errno.ENOENT):
+        files.open("/other", os.O_RDONLY)
+
+
+def test_a_key_is_bound_to_the_fields_that_are_selected() -> None:
+    device, other = FakeSevGuest(), FakeSevGuest(guest_policy=1, measurement=b"o" * 48)
+
+    for fields, same in ((0, True), (1, False), (8, False), (9, False)):
+        request = struct.pack("<IIQIIQ", 0, 0, fields, 0, 0, 0)
+        assert (device._answer(request) == other._answer(request)) is same

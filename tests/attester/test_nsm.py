@@ -105,6 +105,15 @@ def test_an_error_of_the_module_s_is_named(code: str) -> None:
     assert not device.is_open
 
 
+def test_an_answer_that_just_fits_is_taken() -> None:
+    frame = len(cbor2.dumps({"Attestation": {"document": bytes(0x2000)}})) - 0x2000
+    document = bytes(0x3000 - frame)
+    answer = cbor2.dumps({"Attestation": {"document": document}})
+
+    assert len(answer) == 0x3000
+    assert NsmAttester(nsm(answer=answer)).attest(BINDING).evidence == document
+
+
 def test_an_answer_that_does_not_fit_is_an_error() -> None:
     answer = cbor2.dumps({"Attestation": {"document": bytes(0x3000)}})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
 from ctypes.util import find_library
@@ -121,6 +122,10 @@ def test_no_gpu_is_an_error() -> None:
         attest(MadeUpNvml(()))
 
 
+def test_sixteen_gpus_are_asked() -> None:
+    assert len(attest(MadeUpNvml(GPUS[:1] * 16))) == 16
+
+
 def test_more_gpus_than_are_read_are_an_error() -> None:
     with pytest.raises(HardwareError, match="expected 1 to 16 GPUs, got 17"):
         attest(MadeUpNvml(GPUS[:1] * 17))
@@ -144,10 +149,14 @@ def test_a_size_that_cannot_be_is_an_error(
         attest(nvml)
 
 
-def test_all_of_the_room_may_be_used(nvml: MadeUpNvml) -> None:
-    nvml.sizes = (0x2000, 0x1400)
+@pytest.mark.parametrize("sizes", [(1, 1), (0x2000, 0x1400)])
+def test_all_of_the_room_may_be_used(nvml: MadeUpNvml, sizes: tuple[int, int]) -> None:
+    nvml.sizes = sizes
 
-    assert len(attest(nvml)) == 2
+    evidence, certificate = sizes
+    for gpu in attest(nvml):
+        assert len(base64.b64decode(gpu["evidence"])) == evidence
+        assert len(base64.b64decode(gpu["certificate"])) == certificate
 
 
 @pytest.mark.skipif(find_library("nvidia-ml") is not None, reason="a driver is here")

@@ -12,7 +12,7 @@ import pytest
 from tests.attester.conftest import snp_report, tdx_quote
 from typer.testing import Result
 
-from blindai.attester import Attester, detection
+from blindai.attester import Attester, detection, nvidia
 from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
 from blindai.attester.sev_guest import read_derived_key
 from blindai.attester.sev_snp import SevSnpAttester
@@ -20,6 +20,8 @@ from blindai.attester.simulated_report import default_measurement
 from blindai.attester.tdx import TdxAttester
 from blindai.cli import foreground, serve
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest, Fault
+from blindai.testing.devices.nvml import MadeUpNvml
+from blindai.testing.vendors.nvidia import Nvidia
 
 Run = Callable[..., Result]
 OFFLINE = ("--port", "0", "--endorsements", "off")
@@ -67,8 +69,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Attester], None]:
     """A machine with this TEE."""
 
     def on(attester: Attester) -> None:
-        monkeypatch.setattr(detection, "detect", lambda: attester)
-        monkeypatch.setattr(detection, "named", lambda tee: {"this": attester}[tee])
+        monkeypatch.setattr(detection, "detect", lambda _: attester)
+        monkeypatch.setattr(detection, "named", lambda tee, _: {"this": attester}[tee])
 
     return on
 
@@ -99,7 +101,7 @@ def test_it_says_under_which_key_models_are_kept(
     )
 
     assert result.exit_code == 0, result.stderr
-    assert f"models         kept in {tmp_path / 'data'}, sealed under a key" in (
+    assert f"models         kept in {tmp_path / 'data'}, sealed; the key is" in (
         result.stdout
     )
     assert "derived by AMD's secure processor" in result.stdout
@@ -116,7 +118,7 @@ def test_it_says_that_a_tee_without_a_sealing_key_keeps_nothing(
 
     assert result.exit_code == 0, result.stderr
     assert "models         end with the server: this TEE derives no" in result.stdout
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / "models").exists()
 
 
 def test_hardware_that_makes_no_evidence_stops_the_start(
@@ -160,5 +162,29 @@ def test_a_tee_that_is_named_and_absent_is_an_error_that_says_what_it_needs(
     result = run("serve", "--tee", tee)
 
     assert result.exit_code == 1
-    assert "error: /" in result.stderr
+    assert "error: " in result.stderr
     assert "docs/deploy.md" in result.stderr
+
+
+def test_gpus_attest_beside_the_tee_where_they_are_asked_for(
+    run: Run, on: Callable[[Attester], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml = MadeUpNvml([Nvidia().gpu()])
+    monkeypatch.setattr(nvidia, "_load", lambda: nvml)
+    on(sev_snp())
+
+    result = run("serve", *OFFLINE, "--gpu")
+
+    assert result.exit_code == 0, result.stderr
+    assert "TEE            sev-snp-report, with GPUs\n" in result.stdout
+
+
+def test_gpus_that_are_asked_for_and_cannot_attest_stop_the_start(
+    run: Run, on: Callable[[Attester], None]
+) -> None:
+    on(sev_snp())
+
+    result = run("serve", *OFFLINE, "--gpu")
+
+    assert result.exit_code == 1
+    assert "install NVIDIA's driver" in result.stderr

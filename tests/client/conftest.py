@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -11,6 +12,7 @@ import httpx
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests.client.scripted import Script, Serve, Server
 
 import blindai
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
@@ -265,3 +267,16 @@ def _model(
     )
     model = helper.make_model(graph, opset_imports=[OPSET], ir_version=10)
     return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def scripted() -> Iterator[Serve]:
+    """Start servers; all are awaited at the end."""
+    with ExitStack() as stack:
+
+        def start(*scripts: Script, tls: ssl.SSLContext | None = None) -> Server:
+            server = Server(scripts, tls)
+            stack.callback(server.close)
+            return server
+
+        yield start

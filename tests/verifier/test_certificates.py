@@ -233,9 +233,17 @@ def test_a_common_name_is_shown_where_it_can_be(name: bytes, shown: str) -> None
     assert common_name(name) == shown
 
 
-def test_an_attribute_of_another_shape_is_refused() -> None:
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        pytest.param(seq(), id="nothing"),
+        pytest.param(seq(seq(), seq()), id="no identifier"),
+        pytest.param(seq(*[tlv(der.OBJECT_IDENTIFIER, b"\0")] * 3), id="one more"),
+    ],
+)
+def test_an_attribute_of_another_shape_is_refused(attribute: bytes) -> None:
     with pytest.raises(EvidenceError, match="name: expected identifier and value"):
-        common_name(seq(tlv(der.SET, seq(seq()))))
+        common_name(seq(tlv(der.SET, attribute)))
 
 
 def test_a_certificate_without_a_name_is_called_by_its_digest() -> None:

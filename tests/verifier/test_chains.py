@@ -167,7 +167,9 @@ def test_a_path_length_is_kept(
         with pytest.raises(VerificationError, match=line):
             verify(*path)
     else:
-        verify(*path)
+        _, transcript = verify(*path)
+        actual = {check.name: check.actual for check in transcript.checks}
+        assert actual["leaf certificate: issuer"] == "Made-up Below"
 
 
 def test_a_leaf_may_not_issue(verify: Verify) -> None:
@@ -219,6 +221,28 @@ def test_without_lists_revocation_is_not_evaluated(verify: Verify) -> None:
 
     assert set(revocation(transcript).values()) == {Status.NOT_EVALUATED}
     assert not transcript.refusals
+
+
+def test_why_revocation_is_not_evaluated_is_said(verify: Verify) -> None:
+    _, transcript = verify(unlisted=1)
+
+    reasons = {
+        check.name: check.expected
+        for check in transcript.checks
+        if check.status is Status.NOT_EVALUATED
+    }
+    assert reasons == {
+        "intermediate certificate: revocation": "no list of its issuer's came with the"
+        " evidence",
+        "leaf certificate: revocation": "Vendor lists no such certificates",
+    }
+
+
+@pytest.mark.parametrize("now", [BEFORE, AFTER], ids=["first", "last"])
+def test_a_list_counts_in_its_first_and_last_second(
+    verify: Verify, now: datetime
+) -> None:
+    verify(crls=(ROOT.crl(validity=Validity(BEFORE, AFTER)),), now=now)
 
 
 def test_missing_lists_are_refused_where_they_are_required(verify: Verify) -> None:

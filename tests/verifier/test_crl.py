@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
-from blindai.testing.vendors.pki import FIRST, LAST, Authority, p256
+from blindai.testing.vendors.pki import FIRST, LAST, Authority, Validity, p256
 from blindai.verifier import der
 from blindai.verifier.crl import MAX_CRL_BYTES, parse_crl
 
@@ -73,6 +73,21 @@ def test_an_empty_list_revokes_nothing() -> None:
 
 def test_a_reason_may_stand_beside_an_entry() -> None:
     assert parse_crl(build(NUMBER, reason=(REASON, False))).revoked == {5}
+
+
+def test_times_may_be_written_in_either_way() -> None:
+    late = Validity(FIRST, datetime(2060, 1, 1, tzinfo=UTC))
+
+    assert parse_crl(ISSUER.crl(validity=late)).next_update == late.last
+
+
+def test_a_list_may_be_long() -> None:
+    assert len(parse_crl(ISSUER.crl(range(1, 200))).revoked) == 199
+
+
+def test_a_list_of_the_largest_size_is_read() -> None:
+    with pytest.raises(EvidenceError, match="CRL: expected a DER element"):
+        parse_crl(b"\x1f" * MAX_CRL_BYTES)
 
 
 @pytest.mark.parametrize(

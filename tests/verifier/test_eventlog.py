@@ -72,6 +72,14 @@ def test_a_startup_locality_accounts_for_pcr_0_by_itself() -> None:
     assert log.replay("sha256") == {0: bytes(31) + b"\x03"}
 
 
+def test_an_event_that_extends_is_no_startup_locality() -> None:
+    like_one = Measurement(register=0, data=startup_locality(3).data)
+
+    log = eventlog.parse(write_log([FIRMWARE, like_one]))
+
+    assert log.replay("sha256") == {0: extended(FIRMWARE, like_one)}
+
+
 def test_other_registers_may_come_before_the_startup_locality() -> None:
     log = eventlog.parse(write_log([KERNEL, startup_locality(3), FIRMWARE]))
 

@@ -54,6 +54,8 @@ def test_a_policy_that_names_its_root_accepts_it_as_simulated(accept: Accept) ->
 
     assert policy == replace(RELEASE, insecure_roots=(MADE_UP,))
     assert result.simulated
+    (line,) = (c for c in result.transcript.checks if c.name == "simulated TEE")
+    assert line.actual == "made-up hardware, by the policy"
 
 
 def test_its_measurement_still_has_to_be_the_pinned_one(accept: Accept) -> None:

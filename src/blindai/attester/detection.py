@@ -10,6 +10,7 @@ alone: it measures what was booted and encrypts nothing, so it has to be named.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from blindai.attester.configfs_tsm import SEV_GUEST, TDX_GUEST, ConfigfsTsm
@@ -17,14 +18,25 @@ from blindai.attester.gramine import GramineAttester
 from blindai.attester.nsm import NsmAttester
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.tdx import TdxAttester
+from blindai.attester.tpm import (
+    SealedSecret,
+    Tpm,
+    TpmDevice,
+    probe_azure,
+    probe_tpm,
+)
+from blindai.attester.tpm.attester import Sources
 from blindai.errors import ConfigurationError, HardwareAbsentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from blindai.attester import Attester
 
-    Probe = Callable[[], Attester]
+    Probe = Callable[[Path | None], Attester]
+
+SEALED_BY_TPM: Final = "tpm_sealed_key"
 
 
 class NoTeeError(ConfigurationError):
@@ -94,19 +106,43 @@ def probe_nitro(attester: NsmAttester | None = None) -> NsmAttester:
     return attester
 
 
-PROBES: Final[Mapping[str, Probe]] = {
-    "sgx": probe_sgx,
-    "sev-snp": probe_sev_snp,
-    "tdx": probe_tdx,
-    "nitro": probe_nitro,
-}
+def _azure(data_dir: Path | None) -> Attester:
+    device = TpmDevice()
+    return probe_azure(device, _tpm_sources(device, data_dir))
+
+
+def _tpm(data_dir: Path | None) -> Attester:
+    device = TpmDevice()
+    return probe_tpm(device, _tpm_sources(device, data_dir))
+
+
+def _tpm_sources(device: TpmDevice, data_dir: Path | None) -> Sources:
+    """What a TPM is asked for; its sealed secret lies in the data folder."""
+    if data_dir is None:
+        return Sources()
+    return Sources(sealed=SealedSecret(data_dir / SEALED_BY_TPM, Tpm(device)))
+
+
+PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
+    {
+        "sgx": lambda _: probe_sgx(),
+        "sev-snp": lambda _: probe_sev_snp(),
+        "tdx": lambda _: probe_tdx(),
+        "nitro": lambda _: probe_nitro(),
+        "azure": _azure,
+        "tpm": _tpm,
+    }
+)
 ONLY_NAMED: Final = frozenset({"tpm"})
 
 
-def detect(probes: Mapping[str, Probe] = PROBES) -> Attester:
+def detect(
+    data_dir: Path | None = None, probes: Mapping[str, Probe] = PROBES
+) -> Attester:
     """The first TEE that is there.
 
     Args:
+        data_dir: Where a TEE may keep what it alone opens; nowhere if None.
         probes: By name, in the order in which to look.
 
     Raises:
@@ -119,17 +155,20 @@ def detect(probes: Mapping[str, Probe] = PROBES) -> Attester:
             seen[tee] = f"not looked for: name it with --tee {tee}"
             continue
         try:
-            return probe()
+            return probe(data_dir)
         except HardwareAbsentError as error:
             seen[tee] = error.message.partition("; ")[0]  # advice is for who names it
     raise NoTeeError(seen)
 
 
-def named(tee: str, probes: Mapping[str, Probe] = PROBES) -> Attester:
+def named(
+    tee: str, data_dir: Path | None = None, probes: Mapping[str, Probe] = PROBES
+) -> Attester:
     """The TEE that the operator names.
 
     Args:
         tee: One of the names in `probes`.
+        data_dir: Where a TEE may keep what it alone opens; nowhere if None.
         probes: By name.
 
     Raises:
@@ -141,7 +180,7 @@ def named(tee: str, probes: Mapping[str, Probe] = PROBES) -> Attester:
         raise ConfigurationError(
             f"TEE: expected one of {', '.join(probes)}, got {tee!r}"
         )
-    return probes[tee]()
+    return probes[tee](data_dir)
 
 
 def _require_provider(reports: ConfigfsTsm, expected: str) -> None:

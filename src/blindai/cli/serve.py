@@ -2,6 +2,8 @@
 
 import os
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +27,7 @@ from blindai.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.server.serve import Listen
     from blindai.server.settings import Settings
     from blindai.server.stapling import Endorsing
@@ -38,6 +40,14 @@ Its keys are public. Whoever runs this machine can read what you send.
 For development only; never give it real data."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What attests: the TEE, and GPUs beside it if there are any."""
+
+    attester: "Attester"
+    devices: "DeviceAttester | None"
+
+
 def serve(  # noqa: PLR0913  one argument an option
     *,
     simulation: Annotated[
@@ -48,10 +58,16 @@ def serve(  # noqa: PLR0913  one argument an option
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The TEE to use: sgx, sev-snp, tdx or nitro. The one that is there, "
-            "if not given.",
+            help="The TEE to use: sgx, sev-snp, tdx, nitro, azure or tpm. The one that "
+            "is there, if not given; a TPM alone is taken only if it is named.",
         ),
     ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="Have NVIDIA GPUs in confidential mode attest beside the TEE."
+        ),
+    ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")
@@ -102,25 +118,46 @@ def serve(  # noqa: PLR0913  one argument an option
     with needs("server"):
         from blindai.server.serve import Listen, load_settings  # noqa: PLC0415  heavy
 
-    attester = _simulated_attester(data_dir) if simulation else _find_attester(tee)
+    _make(data_dir)
+    find = _simulated_attester if simulation else partial(_find_attester, tee)
+    attester = find(data_dir)
     settings = load_settings(config, os.environ)
     listen = Listen(host=host, port=port, tls_certificate=tls_cert, tls_key=tls_key)
     endorsing = choose_endorsing(endorsements, amd, intel, cache, data_dir)
-    _run(settings, listen, data_dir, attester, endorsing)
+    devices = _find_gpus() if gpu else None
+    _run(settings, listen, data_dir, Hardware(attester, devices), endorsing)
 
 
-def _find_attester(tee: str | None) -> "Attester":
+def _make(data_dir: Path | None) -> None:
+    if data_dir is None:
+        return
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--data-dir {data_dir}: cannot be made") from error
+
+
+def _find_attester(tee: str | None, data_dir: Path | None) -> "Attester":
     """The TEE that was named, or the one that is there; never a simulation."""
     from blindai.attester import detection  # noqa: PLC0415  heavy
 
-    return detection.detect() if tee is None else detection.named(tee)
+    return detection.named(tee, data_dir) if tee else detection.detect(data_dir)
+
+
+def _find_gpus() -> "DeviceAttester":
+    """The GPUs, once they have shown that they can attest."""
+    from blindai.attester.nvidia import NvidiaAttester  # noqa: PLC0415  heavy
+
+    gpus = NvidiaAttester()
+    gpus.attest(bytes(32))  # for no statement, and given to nobody
+    return gpus
 
 
 def _run(
     settings: "Settings",
     listen: "Listen",
     data_dir: Path | None,
-    attester: "Attester",
+    hardware: Hardware,
     endorsing: "Endorsing | None",
 ) -> None:
     from blindai.cli import foreground  # noqa: PLC0415  heavy
@@ -128,6 +165,7 @@ def _run(
 
     certificate = listen.tls_certificate
     tls_spki = None if certificate is None else parts.tls_spki(certificate)
+    attester = hardware.attester
     launched = parts.first_measurement(attester)
     try:
         app = parts.build_app(
@@ -136,11 +174,12 @@ def _run(
             data_dir=data_dir,
             tls_spki=tls_spki,
             endorsing=endorsing,
+            devices=hardware.devices,
         )
     except OSError as error:
         raise ConfigurationError(f"--data-dir {data_dir}: cannot be used") from error
     facts = {
-        "TEE": _tee(attester),
+        "TEE": _tee(attester) + (", with GPUs" if hardware.devices else ""),
         "measurement": launched.hex() if launched else "in the evidence",
         "configuration": settings.digest.hex(),
         "models": _models(attester, data_dir),
@@ -158,10 +197,6 @@ def _simulated_attester(data_dir: Path | None) -> "Attester":
 
     if data_dir is None:
         return SimulatedAttester()
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"--data-dir {data_dir}: cannot be made") from error
     return SimulatedAttester(sealing_key_file=data_dir / SEALING_KEY_FILE)
 
 
@@ -176,7 +211,7 @@ def _models(attester: "Attester", data_dir: Path | None) -> str:
         return "end with the server (no --data-dir)"
     if attester.sealing is None:
         return "end with the server: this TEE derives no sealing key"
-    return f"kept in {data_dir}, sealed under a key {attester.sealing}"
+    return f"kept in {data_dir}, sealed; the key is {attester.sealing}"
 
 
 def _next_steps(url: str, attester: "Attester") -> tuple[str, ...]:

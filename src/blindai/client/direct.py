@@ -76,7 +76,7 @@ class DirectWire(httpx.BaseTransport):
                 connection.timeouts = timeouts
                 return connection
             connection.close()
-        return _Connection(self._connect(timeouts["connect"]), timeouts)
+        return _Connection(self._connect(timeouts.get("connect")), timeouts)
 
     def _connect(self, timeout_s: float | None) -> socket.socket:
         with _as_httpx(httpx.ConnectTimeout, httpx.ConnectError):
@@ -102,6 +102,7 @@ class _Connection:
 
     Attributes:
         timeouts: Of the request.
+        sent: Whether all of the request has left.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class _Connection:
     ) -> None:
         self._sock = sock
         self.timeouts = timeouts
+        self.sent = False
 
     def usable(self) -> bool:
         """Whether the server has not closed it, nor said what nobody asked for."""
@@ -126,12 +128,14 @@ class _Connection:
         chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
         pieces = as_sync(request.stream)
         batches = _as_chunks(pieces) if chunked else _batched(pieces)
-        self._use(self.timeouts["write"])
+        self._use(self.timeouts.get("write"))
+        self.sent = False
         try:
             head = [_head(request)]  # leaves with the first of the body
             for batch in batches:
                 self._send(head + batch)
                 head = []
+            self.sent = True
         except TimeoutError as error:
             raise httpx.WriteTimeout(str(error)) from error
         except OSError:  # perhaps it has refused, and says so
@@ -170,7 +174,7 @@ class _Connection:
 
     def read(self) -> bytes:
         """Some bytes; none where the connection has ended."""
-        self._use(self.timeouts["read"])
+        self._use(self.timeouts.get("read"))
         with _as_httpx(httpx.ReadTimeout, httpx.ReadError):
             return self._sock.recv(_READ_BYTES)
 
@@ -213,7 +217,8 @@ class _AnswerBody(httpx.SyncByteStream):
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._body.complete and self._keeps:
+        over = self._body.complete and not self._rest
+        if over and self._keeps and connection.sent:
             self._wire.give_back(connection)
         else:
             connection.close()

@@ -14,6 +14,7 @@ import os
 import secrets
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -192,8 +193,7 @@ class Door:
             raise
 
     def _head(self, request: PlainRequest) -> RequestHead:
-        moment = self._clock() + self._clock_offset
-        date = format_datetime(moment, usegmt=True).encode()
+        date = _http_date(self._clock() + self._clock_offset)
         return RequestHead(
             method=request.method.encode(),
             scheme=b"https",
@@ -231,6 +231,15 @@ class Door:
             except (ValueError, TypeError, OverflowError):
                 raise error from None
             raise error
+
+
+def _http_date(moment: datetime) -> bytes:
+    return _http_date_of_second(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=1)
+def _http_date_of_second(moment: datetime) -> bytes:
+    return format_datetime(moment, usegmt=True).encode()
 
 
 def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes]:

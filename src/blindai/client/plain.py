@@ -25,7 +25,7 @@ class PlainRequest:
         fields: Names and values; the sealed date is added to them.
         body: Its content.
         size_bytes: Of the content, where it is known.
-        in_memory: Whether the content is there already.
+        in_memory: Whether the content is there already; then it is a synchronous body.
         repeatable: Whether it can be read again from the start.
         timeouts: For the network.
     """

@@ -88,20 +88,15 @@ class SealedWhole(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-class BufferStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+class BufferStream(httpx.SyncByteStream):
     """A request's body that is in memory, in pieces that are not worth joining."""
 
     def __init__(self, buffers: Sequence[Bytes]) -> None:
         self._buffers = buffers
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces, for a thread."""
+        """The pieces, for a thread or an event loop: nothing is waited for."""
         yield from cast("Sequence[bytes]", self._buffers)  # sealed, never sent as is
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces, for an event loop."""
-        for piece in self:
-            yield piece
 
 
 class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):

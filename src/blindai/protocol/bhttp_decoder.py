@@ -268,14 +268,19 @@ class _Format:
         end = source.position + size
         fields: list[tuple[bytes, bytes]] = []
         while not self.known or source.position < end:
-            name = yield from self._string(end)
+            name = source.string(end)
+            if name is None:
+                name = yield from self._string(end)
             if not (name or self.known):
                 break
             if len(fields) == limits.max_fields:
                 raise BinaryHttpError(
                     f"field section: expected at most {limits.max_fields} fields"
                 )
-            fields.append((name, (yield from self._string(end))))
+            value = source.string(end)
+            if value is None:
+                value = yield from self._string(end)
+            fields.append((name, value))
         return tuple(fields)
 
     def _string(self, end: int) -> Reading[bytes]:

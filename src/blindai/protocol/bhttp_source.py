@@ -68,6 +68,21 @@ class Source:
         self._at += len(part)
         return part
 
+    def string(self, end: int) -> bytes | None:
+        """A string with its length before it, if all of it is there, before `end`.
+
+        A short way: None says nothing about the message, and nothing was read.
+        """
+        found = varint.decode(self._data, self._at)
+        if found is None:
+            return None
+        size, start = found
+        stop = start + size
+        if stop > len(self._data) or stop > end - self._before:
+            return None
+        self._at = stop
+        return bytes(self._data[start:stop])
+
     def take(self, size: int) -> Reading[bytes]:
         """Exactly `size` bytes, which the caller has held against a limit."""
         end = self._at + size

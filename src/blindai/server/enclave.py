@@ -15,7 +15,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from blindai.attester import Attester, DeviceAttester
     from blindai.protocol.attestation import Evidence
 
+_Question = TypeVar("_Question")
+_Answer = TypeVar("_Answer")
 MAX_WAITING = 64  # for the hardware, which makes one quote at a time
 # A Nitro document's certificate lives for three hours, and endorsements are renewed.
 EVIDENCE_LIFE_S = 600.0
@@ -123,7 +125,7 @@ def leave_as_it_is(evidence: Evidence) -> Evidence:
 class Enclave:
     """Holds the keysets of one start of the enclave and attests them."""
 
-    def __init__(  # noqa: PLR0913  all that an enclave is made of
+    def __init__(  # noqa: PLR0913  one argument a part
         self,
         attester: Attester,
         measured: Measured,
@@ -247,18 +249,19 @@ class Enclave:
         return Attestation(
             keyset=generation.encoded,
             statement=statement.encode(),
-            evidence=await self._ask(keyset.bind(statement)),
+            evidence=await self._ask(self._attester.attest, keyset.bind(statement)),
             gpu=await self._attest_devices(statement),
         )
 
     async def _attest_devices(self, statement: keyset.Statement) -> bytes:
         if self._devices is None:
             return b""
-        nonce = keyset.gpu_nonce(statement)
-        return await asyncio.to_thread(self._devices.attest, nonce)
+        return await self._ask(self._devices.attest, keyset.gpu_nonce(statement))
 
-    async def _ask(self, binding: keyset.Binding) -> Evidence:
-        """Ask the hardware, unless it failed a short while ago.
+    async def _ask(
+        self, hardware: Callable[[_Question], _Answer], question: _Question
+    ) -> _Answer:
+        """Ask hardware, unless it failed a short while ago.
 
         Raises:
             HardwareError: If it did, or fails.
@@ -266,7 +269,7 @@ class Enclave:
         """
         self._backoff.admit(time.monotonic())
         try:
-            evidence = await asyncio.to_thread(self._attester.attest, binding)
+            answer = await asyncio.to_thread(hardware, question)
         except HardwareBusyError:
             raise
         except HardwareError as error:
@@ -274,7 +277,7 @@ class Enclave:
             _log.error("no evidence for %.0f s: %s", pause_s, error.message)
             raise
         self._backoff.succeeded()
-        return evidence
+        return answer
 
     def _refresh(self) -> None:
         now = self._clock()

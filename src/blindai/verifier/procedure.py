@@ -71,7 +71,7 @@ class Procedure:
         self._require(current(name, first=first, last=last, now=now, source=source))
 
     def note(self, check: Check) -> None:
-        """Write a line that decides nothing."""
+        """Write a line that decides nothing here."""
         self.transcript += (replace(check, name=self._part + check.name),)
 
     def give_up(self, error: EvidenceError) -> Transcript:
@@ -86,10 +86,10 @@ class Procedure:
         return Transcript((*self.transcript.checks, line))
 
     def _require(self, check: Check) -> None:
-        check = replace(check, name=self._part + check.name)
-        self.transcript += (check,)
+        self.note(check)
         if not check.holds:
-            raise VerificationError(str(check), transcript=self.transcript)
+            line = self.transcript.checks[-1]
+            raise VerificationError(str(line), transcript=self.transcript)
 
 
 NOT_PINNED: Final = "the policy pins no value"

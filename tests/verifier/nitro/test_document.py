@@ -51,6 +51,16 @@ def test_an_optional_field_may_be_null_or_missing(key: str) -> None:
     assert getattr(parse_document(document(without=key)).document, key) is None
 
 
+def test_all_optional_fields_may_be_missing() -> None:
+    fields = AWS.fields(NOW)
+    for key in ("public_key", "user_data", "nonce"):
+        del fields[key]
+
+    cut = parse_document(AWS.sign(cbor2.dumps(fields))).document
+
+    assert cut.user_data is cut.nonce is cut.public_key is None
+
+
 @pytest.mark.parametrize(
     ("changes", "attribute", "value"),
     [
@@ -190,6 +200,7 @@ def cose(*parts: object) -> bytes:
             cose(b"", {}, b"\x80", bytes(96)), "document: .*a CBOR map", id="list"
         ),
         pytest.param(cose(b"", {}, b"\xff", bytes(96)), "document: CBOR", id="break"),
+        pytest.param(bytes(MAX_DOCUMENT_BYTES), "after it", id="longest"),
         pytest.param(bytes(MAX_DOCUMENT_BYTES + 1), "at most 20480 bytes", id="long"),
     ],
 )

@@ -69,6 +69,14 @@ def test_alternatives_are_all_accepted(read: Reader) -> None:
     assert read(resources=resource(12, A, B)).by_index == {12: {A, B}}
 
 
+def test_limits_are_included(read: Reader) -> None:
+    values = [bytes([number]) * 48 for number in range(64)]
+    chain = (read.vendor.rim_signer, *[read.vendor.rim_root.certificate] * 15)
+
+    assert read(resources=resource(12, *values)).by_index == {12: set(values)}
+    assert read(chain=chain).version == "550.90.07"
+
+
 def test_blanks_between_elements_are_no_matter(read: Reader) -> None:
     assert read(before=f"\n  {ENTITY}\n  ", after="\n") == read()
 

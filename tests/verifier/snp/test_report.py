@@ -231,6 +231,9 @@ def test_nothing_is_expected_where_version_4_is_not_published() -> None:
         ),
         pytest.param(report(version=2), "version 2: .*of a CPUID", id="CPUID"),
         pytest.param(
+            report(version=2, cpuid=(1, 0, 0)), "version 2: .*of a CPUID", id="family"
+        ),
+        pytest.param(
             report(version=2, cpuid=(0, 0, 1)), "version 2: .*of a CPUID", id="stepping"
         ),
         pytest.param(report(flags=1 << 5), "report flags", id="flags"),

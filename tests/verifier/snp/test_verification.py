@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from blindai.attester.simulated import SimulatedPlatform, endorse
@@ -16,6 +17,7 @@ from blindai.attester.simulated_report import (
     write_report,
 )
 from blindai.errors import EvidenceError, VerificationError
+from blindai.testing.vendors.pki import pem
 from blindai.transcript import Status
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims
@@ -156,6 +158,14 @@ def test_an_error_carries_the_lines_up_to_the_one_that_failed(
     *before, last = transcript.checks
     assert last.name == "chip key"
     assert all(check.holds for check in before)
+
+
+@pytest.mark.parametrize("leaves", [0, 2])
+def test_there_is_exactly_one_leaf(verify_snp: Verify, leaves: int) -> None:
+    leaf, *issuers = x509.load_pem_x509_certificates(CHAIN)
+
+    with pytest.raises(EvidenceError, match=f"one VCEK or VLEK .*, got {leaves}"):
+        verify_snp(REPORT, pem(*[leaf] * leaves, *issuers))
 
 
 def flipped(position: int) -> bytes:

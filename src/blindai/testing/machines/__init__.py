@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from blindai.testing.machines.intel import sgx, tdx
 from blindai.testing.machines.machine import Machine
 from blindai.testing.machines.nitro import nitro
 from blindai.testing.machines.sev_snp import sev_snp
+from blindai.testing.machines.tpm import tpm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["MACHINES", "Machine"]
 
 MACHINES: Final[Mapping[str, Callable[[Mapping[str, str]], Machine]]] = {
-    "nitro": nitro,
+    "sgx": sgx,
     "sev-snp": sev_snp,
+    "tdx": tdx,
+    "nitro": nitro,
+    "tpm": tpm,
 }
 """By the TEE's name; each takes changes, a field's name and its new value as text."""

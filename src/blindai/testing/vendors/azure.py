@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from blindai.attester import simulated, simulated_report
-from blindai.attester.simulated import SimulatedPlatform
+from blindai.attester import simulated
+from blindai.attester.simulated_report import SimulatedPlatform, sign, write_report
 from blindai.protocol.attestation import (
     AZURE_SNP_TYPE,
     PEM_CHAIN_TYPE,
@@ -152,9 +152,9 @@ class AzureVm:
         """
         key = p384()
         bound = hashlib.sha256(self.claims).digest().ljust(64, b"\x00")
-        signed = simulated_report.write_report(self.platform, report_data or bound)
+        signed = write_report(self.platform, report_data or bound)
         chain = simulated.endorse(self.platform, key.public_key())
-        return simulated_report.sign(signed, key), chain
+        return sign(signed, key), chain
 
     def attest(
         self,

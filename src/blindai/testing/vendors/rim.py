@@ -35,7 +35,8 @@ ENTITY: Final = '<Entity name="NVIDIA"></Entity>'
 
 def resource(index: int, *values: bytes, active: str = "True") -> str:
     """A Resource element that lists a measurement's values."""
-    hashes = "".join(f' h:Hash{n}="{each.hex()}"' for n, each in enumerate(values))
+    by_name = sorted(range(len(values)), key=str)  # as the canonical form has them
+    hashes = "".join(f' h:Hash{n}="{values[n].hex()}"' for n in by_name)
     return (
         f'<Resource active="{active}" alternatives="{len(values)}" index="{index}"'
         f' type="Measurement"{hashes}></Resource>'

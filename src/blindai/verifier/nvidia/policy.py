@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
-from blindai.tables import Key, Rule, between, count, one_of
+from blindai.tables import Rule, between, count, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +32,7 @@ _Measurement = Annotated[
     str,
     Rule('"<index>:<96 hex digits, lower case>"', MEASUREMENT_FORM.fullmatch),
 ]
-_Measurements = Annotated[
-    tuple[_Measurement, ...], _MANY, Key("measurements", required=True)
-]
+_Measurements = Annotated[tuple[_Measurement, ...], _MANY]
 _Architectures = Annotated[tuple[Annotated[str, one_of(*ARCHITECTURES)], ...], _MANY]
 _Modes = Annotated[tuple[Annotated[str, one_of(*MODES)], ...], _MANY]
 
@@ -51,7 +49,7 @@ class ReferenceValues:
         name: Of the RIM, for people.
     """
 
-    version: Annotated[str, Key("version", required=True)]
+    version: str
     measurements: _Measurements
     product: str = ""
     name: str = ""
