@@ -144,6 +144,30 @@ def items(instance: DataclassInstance) -> Iterator[tuple[str, object]]:
         yield key, getattr(instance, entry.field)
 
 
+def names(cls: type[DataclassInstance]) -> Iterator[tuple[str, str]]:
+    """Each key that a dataclass's table may have, with the field's name."""
+    for key, entry in _entries(cls).items():
+        yield key, entry.field
+
+
+def chosen(instance: DataclassInstance) -> Iterator[tuple[str, str, object]]:
+    """What is not left at its default: key, field and value.
+
+    A key that has to stand in the file counts as chosen whatever its value is.
+    """
+    by_name = {field.name: field for field in dataclasses.fields(instance)}
+    for key, entry in _entries(type(instance)).items():
+        field, value = by_name[entry.field], getattr(instance, entry.field)
+        if entry.required or value != _default(field):
+            yield key, entry.field, value
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
 def write(instance: DataclassInstance) -> dict[str, object]:
     """The table that `read` reads, every default written out.
 

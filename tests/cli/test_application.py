@@ -27,6 +27,10 @@ COMMANDS = (
     ("keys", "create"),
     ("evidence", "verify"),
     ("evidence", "show"),
+    ("policy", "new"),
+    ("policy", "explain"),
+    ("policy", "diff"),
+    ("policy", "convert"),
 )
 
 

@@ -13,6 +13,7 @@ from blindai.cli import (
     evidence,
     keys,
     models,
+    policy,
     predict,
     serve,
     verify,
@@ -82,6 +83,7 @@ _add(serve.serve, serve.EXAMPLE)
 _add(verify.verify, verify.EXAMPLE)
 _add(predict.predict, predict.EXAMPLE)
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(policy.app, name="policy")
 app.add_typer(models.app, name="models")
 app.add_typer(endorsements.app, name="endorsements")
 app.add_typer(keys.app, name="keys")

@@ -1,6 +1,5 @@
 """`blindai endorsements`: what vendors say about a platform, to keep and to look at."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +63,9 @@ def fetch(
         ConfigurationError: If a file cannot be read or written, or an address be used.
         TransportError: If something could not be fetched.
     """
-    from blindai.endorsements.sources import Addresses  # noqa: PLC0415  slow to import
+    import asyncio  # noqa: PLC0415  slow to import
+
+    from blindai.endorsements.sources import Addresses  # noqa: PLC0415  likewise
     from blindai.protocol.endorsements import encode_endorsements  # noqa: PLC0415  same
 
     addresses = Addresses(amd=amd, intel=intel)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _ENTRY: Final = re.compile(r"^ {4}(\w+): (.*)$")
+_NONE: Final = re.compile(r"[;,](?: or)? None\b[^.;]*")
 _MAX_ITEMS: Final = 64
 _MAX_BYTES: Final = 128
 _TRANSPARENT: Final = frozenset({"claims", "details", "body", "opaque", "hardware"})
@@ -61,6 +62,11 @@ def meanings(cls: type[DataclassInstance]) -> Mapping[str, str]:
         else:
             name = ""
     return found
+
+
+def plain(meaning: str) -> str:
+    """What a field is, without what None stands for: that is for readers of Python."""
+    return _NONE.sub("", meaning)
 
 
 def rows(instance: DataclassInstance, before: str = "") -> Iterator[Row]:

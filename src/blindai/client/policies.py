@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from blindai.verifier import AttestationResult
 
 
+_OF_OLD = "attributes_flags_hex"  # a key of the original BlindAI's policies
+
+
 class SimulationWarning(UserWarning):
     """The enclave is simulated: whoever runs it can read everything."""
 
@@ -71,11 +74,28 @@ def load_policy(path: Path) -> Policy:
     Raises:
         ConfigurationError: If it cannot be read or is malformed.
     """
+    text = read_policy_file(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return Policy.parse(text)
+    except ConfigurationError as error:
+        if _OF_OLD not in text:
+            raise
+        raise ConfigurationError(
+            f"policy {path}: expected one of this release, got one of the original"
+            f" BlindAI; convert it: blindai policy convert {path}"
+        ) from error
+
+
+def read_policy_file(path: Path) -> str:
+    """A policy file's text.
+
+    Raises:
+        ConfigurationError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"policy {path}: cannot be read") from error
-    return Policy.parse(text)
 
 
 def warn_of_danger(result: AttestationResult) -> None:
