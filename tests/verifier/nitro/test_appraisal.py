@@ -13,7 +13,7 @@ from blindai.errors import (
     VerificationError,
 )
 from blindai.testing import NOW
-from blindai.testing.vendors.aws import MODULE_ID, PCRS, Aws
+from blindai.testing.vendors.aws import LEAF_AGE, LEAF_LIFE, MODULE_ID, PCRS, Aws
 from blindai.transcript import Check, Status
 from blindai.verifier import (
     AttestationResult,
@@ -145,7 +145,7 @@ def test_a_document_that_is_too_old_is_refused(
 def test_by_default_a_document_lives_as_long_as_its_certificate(
     accept: Accept, collection: Make
 ) -> None:
-    accept(collection(), NOW + timedelta(hours=3))
+    accept(collection(), NOW + LEAF_LIFE - LEAF_AGE)
 
 
 def test_a_document_of_a_clock_that_is_ahead_is_accepted(

@@ -40,7 +40,8 @@ PCRS: Final[Mapping[int, bytes]] = MappingProxyType(
 """What the made-up hypervisor measured, unless it is told otherwise."""
 PROTECTED: Final = bytes.fromhex("a1013822")  # {1 (alg): -35 (ES384)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAF_LIFE: Final = timedelta(hours=3)
+LEAF_LIFE: Final = timedelta(hours=3)
+LEAF_AGE: Final = timedelta(minutes=5)  # a hypervisor's key is not made for a document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class Aws:
             self.instance.issue(
                 MODULE_ID,
                 (key or self.key).public_key(),
-                validity=Validity(now, now + _LEAF_LIFE),
+                validity=Validity(now - LEAF_AGE, now - LEAF_AGE + LEAF_LIFE),
                 extensions=leaf_extensions() if extensions is None else extensions,
             )
         )
