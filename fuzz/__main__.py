@@ -9,7 +9,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["blindai.protocol", "blindai.verifier"]):
+with atheris.instrument_imports(
+    include=["blindai.protocol", "blindai.verifier", "blindai.cli"]
+):
     from fuzz.targets import targets
 
 CORPUS = Path(".fuzz")
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
         ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  this module
         print(f"  {ended.stderr.splitlines()[-1]}", flush=True)
         if ended.returncode:
-            print(ended.stderr, file=sys.stderr)
+            print(ended.stderr[-8000:], file=sys.stderr)
             return ended.returncode
     return 0
 

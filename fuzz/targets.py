@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from blindai.errors import EvidenceError
-from blindai.protocol import attestation, cmw, keyset
-from blindai.protocol.keyset import Purpose, Statement
+from blindai.attester.certificate_table import parse_certificate_table
+from blindai.cli.evidence_files import read_evidence
+from blindai.errors import BlindAIError, ConfigurationError, EvidenceError
+from blindai.protocol import attestation, cmw, endorsements, keyset
+from blindai.protocol import tpm as tpm_evidence
+from blindai.protocol.keyset import Binding, Purpose, Statement
 from blindai.testing import SimulatedEvidence, simulated_keyset
+from blindai.testing.machines.sev_snp import certificate_table
+from blindai.testing.vendors.amd import MadeUpAmd
+from blindai.testing.vendors.aws import Aws
+from blindai.testing.vendors.azure import AzureVm, HclFields, ak_key, runtime_claims
+from blindai.testing.vendors.intel import Enclave, Intel, TrustDomain
+from blindai.testing.vendors.intel_parts import SGX, TDX
+from blindai.testing.vendors.nvidia import Nvidia, array
 from blindai.testing.vendors.pki import Authority, der, p256
-from blindai.verifier import certificates, crl
+from blindai.testing.vendors.rim import Rim
+from blindai.testing.vendors.tpm import GoogleVm, MadeUpTpm
+from blindai.verifier import Policy, certificates, crl, eventlog, roots
 from blindai.verifier import der as der_reader
+from blindai.verifier.intel import collateral
+from blindai.verifier.intel import quote as intel_quote
+from blindai.verifier.nitro.document import parse_document
+from blindai.verifier.nvidia import rim, spdm
+from blindai.verifier.nvidia.evidence import parse_evidence
+from blindai.verifier.procedure import Procedure
 from blindai.verifier.snp.report import parse_report
+from blindai.verifier.tpm import hcl, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+BINDING = Binding(bytes(32), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +48,8 @@ class Target:
 
     Attributes:
         read: Takes any bytes.
-        error: The one it may raise.
         examples: Bytes that it reads.
+        error: The one it may raise.
     """
 
     read: Callable[[bytes], object]
@@ -35,25 +59,119 @@ class Target:
 
 def targets() -> dict[str, Target]:
     """All targets by name."""
-    return dict(_targets())
+    return {
+        name: target
+        for group in (_protocol, _x509, _snp, _intel, _nitro, _tpm, _nvidia, _files)
+        for name, target in group()
+    }
 
 
-def _targets() -> Iterator[tuple[str, Target]]:
-    evidence = SimulatedEvidence()
-    collection = evidence.attestation(bytes(32))
-    parts = attestation.parse_attestation(collection)
-    chain = parts.evidence.endorsements[0].content
-    root = Authority.root("Made-up Root", p256())
-    statement = Statement(Purpose.ATTESTATION, bytes(32), None)
+def _protocol() -> Iterator[tuple[str, Target]]:
+    collection = SimulatedEvidence().attestation(bytes(32))
+    chain = attestation.parse_attestation(collection).evidence.endorsements
+    statement = Statement(Purpose.ATTESTATION, bytes(32), None).encode()
     yield "attestation", Target(attestation.parse_attestation, (collection,))
     yield "cmw", Target(cmw.parse, (collection,))
     yield "keyset", Target(keyset.parse_keyset, (simulated_keyset().encode(),))
-    yield "statement", Target(keyset.parse_statement, (statement.encode(),))
-    yield "der", Target(lambda data: der_reader.elements(data, "fuzz"), (b"\x30\x00",))
+    yield "statement", Target(keyset.parse_statement, (statement,))
     yield (
-        "certificate",
-        Target(certificates.parse_certificate, (der(root.certificate),)),
+        "endorsements",
+        Target(
+            endorsements.parse_endorsements, (endorsements.encode_endorsements(chain),)
+        ),
     )
-    yield "pem", Target(certificates.parse_pem, (chain,))
+
+
+def _x509() -> Iterator[tuple[str, Target]]:
+    root = Authority.root("Made-up Root", p256())
+    encoded = der(root.certificate)
+    pem = SimulatedEvidence().attester.attest(BINDING).endorsements[0].content
+    yield "der", Target(lambda data: der_reader.elements(data, "fuzz"), (encoded,))
+    yield "certificate", Target(certificates.parse_certificate, (encoded,))
+    yield "pem", Target(certificates.parse_pem, (pem,))
     yield "crl", Target(crl.parse_crl, (root.crl([1, 2]),))
-    yield "snp-report", Target(parse_report, (parts.evidence.evidence,))
+
+
+def _snp() -> Iterator[tuple[str, Target]]:
+    milan, turin = MadeUpAmd("Milan"), MadeUpAmd("Turin")
+    reports = (milan.evidence().evidence, turin.evidence().evidence)
+    table = certificate_table(milan, milan.platform())
+    yield "snp-report", Target(parse_report, reports)
+    yield "snp-certificate-table", Target(parse_certificate_table, (table,))
+
+
+def _intel() -> Iterator[tuple[str, Target]]:
+    intel = Intel()
+    quotes = tuple(
+        map(intel.quote, (Enclave(), TrustDomain(), TrustDomain(newer=False)))
+    )
+    listed = tuple(json.dumps(intel.collateral(tee)).encode() for tee in (SGX, TDX))
+    yield "intel-quote", Target(intel_quote.parse_quote, quotes)
+    yield "intel-collateral", Target(collateral.parse_collateral, listed)
+
+
+def _nitro() -> Iterator[tuple[str, Target]]:
+    document = Aws().document({"user_data": bytes(32)}, now=NOW)
+    yield "nitro-document", Target(parse_document, (document,))
+
+
+def _tpm() -> Iterator[tuple[str, Target]]:
+    sent = GoogleVm().attest(BINDING)
+    azure = AzureVm().attest(BINDING)
+    parts = tpm_evidence.parse_tpm_evidence(sent.evidence)
+    claims = runtime_claims(ak_key().public_key())
+    report = HclFields(payload=AzureVm().report()[0], claims=claims).encode()
+    log = MadeUpTpm().event_log
+    yield "tpm-evidence", Target(tpm_evidence.parse_tpm_evidence, (sent.evidence,))
+    yield (
+        "azure-evidence",
+        Target(tpm_evidence.parse_azure_snp_evidence, (azure.evidence,)),
+    )
+    yield "tpm-quote", Target(quote.parse_quote, (parts.quote,))
+    yield "tpm-signature", Target(quote.parse_signature, (parts.signature,))
+    yield "hcl-report", Target(hcl.parse_hcl_report, (report,))
+    yield "hcl-claims", Target(hcl.parse_runtime_claims, (claims,))
+    yield "event-log", Target(_replay, (log,))
+
+
+def _replay(data: bytes) -> object:
+    log = eventlog.parse(data)
+    known = [name for name in log.algorithms if name in eventlog.HASH_BYTES]
+    return [log.replay(algorithm) for algorithm in known]
+
+
+def _nvidia() -> Iterator[tuple[str, Target]]:
+    nvidia = Nvidia()
+    gpu = nvidia.gpu()
+    yield "gpu-evidence", Target(parse_evidence, (array(gpu.evidence(bytes(32))),))
+    yield "gpu-exchange", Target(spdm.parse_exchange, (gpu.exchange(bytes(32)),))
+    yield (
+        "gpu-rim",
+        Target(
+            lambda data: rim.verify_rim(data, Procedure(), NOW, roots.PINNED),
+            (Rim().file(nvidia),),
+            BlindAIError,
+        ),
+    )
+
+
+def _files() -> Iterator[tuple[str, Target]]:
+    policy = f'version = 1\n[sev-snp]\nmeasurements = ["{"0a" * 48}"]\n'
+    report = MadeUpAmd("Milan").evidence().evidence
+    quoted = Intel().quote(TrustDomain())
+    yield (
+        "policy",
+        Target(
+            lambda data: Policy.parse(data.decode("latin-1")),
+            (policy.encode(),),
+            ConfigurationError,
+        ),
+    )
+    yield (
+        "evidence-file",
+        Target(
+            read_evidence,
+            (report, report.hex().encode(), quoted),
+            EvidenceError,
+        ),
+    )

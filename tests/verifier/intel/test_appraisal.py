@@ -42,8 +42,10 @@ from blindai.verifier.result import TOKEN
 def test_an_enclave_is_accepted_by_a_policy_that_pins_it() -> None:
     result = accept(ENCLAVE, sgx())
 
+    advisories = {c.name: c.actual for c in result.transcript.checks}["open advisories"]
     assert result.claims.tee == "sgx"
     assert result.simulated
+    assert advisories == "none"
 
 
 @pytest.mark.parametrize("body", [TRUST_DOMAIN, OLDER_TRUST_DOMAIN])

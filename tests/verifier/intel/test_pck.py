@@ -40,8 +40,8 @@ def edited(old: str, new: str) -> Certificate:
 
 def test_it_is_read() -> None:
     platform = MadeUpPlatform(
-        components=tuple(range(16)),
-        pce_svn=0x1234,
+        components=tuple(range(240, 256)),
+        pce_svn=0xFFFF,
         pce_id=b"\x01\x02",
         fmspc=b"fmspc!",
         configuration=(True, False, True),
@@ -50,9 +50,9 @@ def test_it_is_read() -> None:
     parsed = parse_platform(parse_certificate(der(changed(platform=platform).pck)))
 
     assert parsed == Platform(
-        components=tuple(range(16)),
-        pce_svn=0x1234,
-        cpu_svn=bytes(range(16)),
+        components=tuple(range(240, 256)),
+        pce_svn=0xFFFF,
+        cpu_svn=bytes(range(240, 256)),
         pce_id=b"\x01\x02",
         fmspc=b"fmspc!",
         dynamic_platform=True,

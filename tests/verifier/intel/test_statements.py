@@ -313,6 +313,8 @@ class TestCollateral:
     def test_it_has_a_limit(self) -> None:
         with pytest.raises(EvidenceError, match="at most 262144 bytes"):
             parse_collateral(bytes(MAX_COLLATERAL_BYTES + 1))
+        with pytest.raises(EvidenceError, match="collateral: JSON"):
+            parse_collateral(bytes(MAX_COLLATERAL_BYTES))
 
     @given(
         st.sampled_from(sorted(TDX_COLLATERAL)),

@@ -56,7 +56,7 @@ def sev_snp(changes: Mapping[str, str]) -> Machine:
     amd = MadeUpAmd(fields.pop("product", "Genoa"))
     usual = amd.platform()
     platform = changed(usual, fields)
-    table = _certificate_table(amd, platform)
+    table = certificate_table(amd, platform)
 
     def quote(bound: bytes, vmpl: int) -> tuple[bytes, bytes]:
         guest = replace(platform, vmpl=vmpl)
@@ -86,7 +86,7 @@ def sev_snp(changes: Mapping[str, str]) -> Machine:
     return Machine(attester=attester, policy=policy)
 
 
-def _certificate_table(amd: MadeUpAmd, platform: SimulatedPlatform) -> bytes:
+def certificate_table(amd: MadeUpAmd, platform: SimulatedPlatform) -> bytes:
     """Leaf, ASK or ASVK, and ARK as a host hands them out (AMD 56421, 4.1.8.1)."""
     leaf = VCEK if platform.leaf_csp_id is None else VLEK
     contents = [der(certificate) for certificate in amd.chain(platform)]
