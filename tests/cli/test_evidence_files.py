@@ -29,7 +29,9 @@ from blindai.protocol.attestation import (
     Endorsement,
     Evidence,
 )
+from blindai.protocol.endorsements import certificates, encode_pem
 from blindai.testing import SimulatedEvidence
+from blindai.testing.vendors.nvidia import Nvidia
 
 REPORT = bytes(1184)
 PCRS = ["00" * 32] * 24
@@ -108,21 +110,47 @@ def test_endorsements_and_log_go_with_it() -> None:
     assert found.event_log == b"log"
 
 
+def test_what_is_said_twice_counts_once() -> None:
+    found = read_evidence(REPORT, endorsements=(CHAIN, CHAIN))
+
+    assert found.endorsements == (CHAIN,)
+
+
 def test_a_log_has_its_limit() -> None:
     with pytest.raises(EvidenceError, match="of event log"):
         read_evidence(REPORT, event_log=bytes(1 << 20))
 
 
 EXCHANGE = b"\x11\xe0" + bytes(100)
+GPU = Nvidia().gpu()
 
 
-def test_a_gpus_exchange_becomes_an_array_with_its_chain() -> None:
-    found = read_evidence(EXCHANGE, endorsements=(CHAIN,))
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (1, 3, 0, 4, 2)])
+def test_a_gpus_exchange_becomes_an_array_with_its_chain(
+    order: tuple[int, ...],
+) -> None:
+    chain = [*certificates(GPU.chain)]
+    files = tuple(
+        Endorsement(PEM_CHAIN_TYPE, encode_pem(chain[each])) for each in order
+    )
+
+    found = read_evidence(EXCHANGE, endorsements=files)
 
     (gpu,) = json.loads(found.evidence)
     assert base64.b64decode(gpu["evidence"]) == EXCHANGE
-    assert base64.b64decode(gpu["certificate"]) == CHAIN.content
+    placed = list(certificates(base64.b64decode(gpu["certificate"])))
+    assert placed[0] == chain[0]
+    assert set(placed) == set(chain)
     assert not found.endorsements
+
+
+def test_an_array_with_something_else_in_it_is_left_to_the_verifier() -> None:
+    array = b'[{"evidence": ""}, 5]'
+    chain = Endorsement(PEM_CHAIN_TYPE, GPU.chain)
+
+    found = read_evidence(array, endorsements=(chain,))
+
+    assert json.loads(found.evidence)[1] == 5
 
 
 def test_a_gpus_exchange_without_its_chain_is_told() -> None:

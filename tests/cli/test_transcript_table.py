@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from blindai.cli.transcript_table import Line, read_line, sections, summarise
-from blindai.transcript import Check, Status, Transcript
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from blindai.cli.transcript_table import (
+    Line,
+    read_line,
+    sections,
+    summarise,
+    tabulate_expiries,
+)
+from blindai.transcript import Check, Expiry, Status, Transcript
 
 
 def check(
@@ -105,3 +116,18 @@ def test_agreement_is_said_once() -> None:
     assert read_line(check("a", expected="on or off", actual="on")).seen == (
         "on (accepted: on or off)"
     )
+
+
+@pytest.mark.parametrize(
+    ("day", "left"),
+    [(-2, "2 days ago"), (0, "today"), (1, "in 1 day"), (30, "in 30 days")],
+)
+def test_it_says_how_long_everything_lasts(day: int, left: str) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    console = Console(width=80)
+
+    with console.capture() as captured:
+        table = tabulate_expiries((Expiry("leaf", now + timedelta(days=day)),), now)
+        console.print(table)
+
+    assert captured.get().splitlines()[-1].rstrip().endswith(f"UTC  {left}")

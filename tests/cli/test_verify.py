@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from typer.testing import Result
 
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
@@ -204,3 +211,91 @@ def test_all_fits_a_terminal_of_80_columns(run: Run, enclave: SimulatedEnclave) 
 
     table = result.stdout.partition("checks passed")[0]
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_it_says_when_everything_ends(run: Run, enclave: SimulatedEnclave) -> None:
+    shown = run("verify", enclave.url, "--simulation")
+    fields = json.loads(run("verify", enclave.url, "--simulation", "--json").stdout)
+
+    soonest, *others = fields["expiries"]
+    assert soonest["name"] == "keyset"
+    assert soonest["not_after"] == fields["not_after"]
+    assert soonest["days_left"] >= 0
+    assert {"leaf certificate", "root certificate"} <= {each["name"] for each in others}
+    assert "\nEnds" in shown.stdout
+
+
+def test_a_refusal_says_what_to_do(
+    run: Run, enclave: SimulatedEnclave, other_build: Path
+) -> None:
+    shown = run("verify", enclave.url, "--policy", other_build)
+    fields = json.loads(
+        run("verify", enclave.url, "--policy", other_build, "--json").stdout
+    )
+
+    (failed,) = (each for each in fields["checks"] if each["status"] == "fail")
+    assert failed["next"].startswith("Another program, or another release.")
+    assert "do: Another program" in " ".join(shown.stdout.split())
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """An Ed25519 key in a file."""
+    path = tmp_path / "key.pem"
+    made = Ed25519PrivateKey.generate()
+    path.write_bytes(
+        made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--simulation",), 0), (("--policy", "other"), 6)]
+)
+def test_the_verdict_may_be_signed(
+    run: Run,
+    enclave: SimulatedEnclave,
+    other_build: Path,
+    key: Path,
+    words: tuple[str, ...],
+    code: int,
+) -> None:
+    ear = key.with_name("verdict.jwt")
+    given = [other_build if each == "other" else each for each in words]
+
+    result = run("verify", enclave.url, *given, "--ear", ear, "--ear-key", key)
+
+    body = ear.read_text(encoding="ascii").split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "==="))
+    (submodule,) = claims["submods"].values()
+    assert result.exit_code == code
+    assert claims["ear_status"] == "contraindicated"
+    assert len(base64.urlsafe_b64decode(submodule["eat_nonce"] + "=")) == 32
+    assert len(submodule["ear_appraisal_policy_ids"][0]) == 64
+
+
+def test_a_verdict_that_cannot_be_written_is_told(
+    run: Run, enclave: SimulatedEnclave, key: Path
+) -> None:
+    ear = key.parent / "none" / "verdict.jwt"
+
+    result = run("verify", enclave.url, "--simulation", "--ear", ear, "--ear-key", key)
+
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_newer_tcb_information_for_malformed_evidence_is_refused_too(
+    run: Run, tmp_path: Path
+) -> None:
+    newer = tmp_path / "newer.toml"
+    newer.write_text("Genoa = { snp = 1 }\n")
+
+    with SimulatedEnclave(app=nonsense) as enclave:
+        result = run(
+            "verify", enclave.url, "--simulation", "--tcb-info", newer, "--json"
+        )
+
+    fields = json.loads(result.stdout)
+    assert result.exit_code == 4
+    assert fields["with_tcb_info"]["verdict"] == "refused"

@@ -35,6 +35,8 @@ from blindai.protocol.attestation import (
     Evidence,
     parse_attestation,
 )
+from blindai.protocol.endorsements import certificates, encode_pem
+from blindai.verifier.certificates import parse_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,7 +217,7 @@ def read_evidence(
     found = _recognise(data, tee)
     evidence = replace(
         found,
-        endorsements=(*found.endorsements, *endorsements),
+        endorsements=tuple(dict.fromkeys((*found.endorsements, *endorsements))),
         event_log=event_log or found.event_log,
     )
     return _with_gpu_chain(evidence)
@@ -262,17 +264,33 @@ def _with_gpu_chain(evidence: Evidence) -> Evidence:
     gpus = decode_json(evidence.evidence)
     if evidence.media_type != NVIDIA_GPU_TYPE or not isinstance(gpus, list):
         return evidence
-    chain = b"".join(
-        each.content
-        for each in evidence.endorsements
-        if each.media_type == PEM_CHAIN_TYPE
-    )
     if all(isinstance(gpu, dict) and "certificate" in gpu for gpu in gpus):
         return evidence
+    chain = _leaf_first(
+        b"".join(
+            each.content
+            for each in evidence.endorsements
+            if each.media_type == PEM_CHAIN_TYPE
+        )
+    )
     if not chain:
         raise EvidenceError(
             "GPU evidence: expected its certificate chain with --endorsements, got none"
         )
     text = base64.b64encode(chain).decode("ascii")
-    array = json.dumps([{"certificate": text, **gpu} for gpu in gpus]).encode()
+    array = json.dumps(
+        [{"certificate": text, **gpu} if isinstance(gpu, dict) else gpu for gpu in gpus]
+    ).encode()
     return replace(evidence, evidence=array, endorsements=())
+
+
+def _leaf_first(pem: bytes) -> bytes:
+    """Certificates in any order, turned so that the one that issued no other is first.
+
+    Raises:
+        EvidenceError: If one is malformed.
+    """
+    found = {each: parse_certificate(each) for each in certificates(pem)}
+    issuers = {each.issuer for each in found.values()}
+    ordered = sorted(found, key=lambda der: found[der].subject in issuers)
+    return b"".join(map(encode_pem, ordered))
