@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from blindai.verifier.claims import Claims
 
 PROFILE: Final = "tag:ietf.org,2026:rats/ear#04"
-DEVELOPER: Final = "https://github.com/mithril-security/blindai"
+DEVELOPER: Final = "blindai"
 
 # AR4SI 3.1: one claim a subject, and the value that affirms it.
 _AFFIRMED: Final = {
