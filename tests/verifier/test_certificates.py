@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from blindai.attester.simulated import SimulatedPlatform, endorse
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 from blindai.verifier.certificates import (
     MAX_CERTIFICATE_BYTES,
     MAX_CERTIFICATES,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
+from blindai.protocol import der
 from blindai.testing.vendors.pki import FIRST, LAST, Authority, Validity, p256
-from blindai.verifier import der
 from blindai.verifier.crl import MAX_CRL_BYTES, parse_crl
 
 KEY = p256()
