@@ -6,10 +6,10 @@ import errno
 import os
 
 import pytest
-from tests.attester.tpm.conftest import SocketFiles
 
 from blindai.attester.tpm import Tpm, TpmDevice
 from blindai.errors import HardwareAbsentError, HardwareBusyError, HardwareError
+from blindai.testing.devices.swtpm import SocketFiles
 
 COMMAND = b"command"
 RESPONSE = bytes.fromhex("80010000000c00000000") + b"ok"
