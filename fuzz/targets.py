@@ -11,6 +11,7 @@ from blindai.attester.certificate_table import parse_certificate_table
 from blindai.cli.evidence_files import read_evidence
 from blindai.errors import BlindAIError, ConfigurationError, EvidenceError
 from blindai.protocol import attestation, cmw, endorsements, keyset
+from blindai.protocol import der as der_reader
 from blindai.protocol import tpm as tpm_evidence
 from blindai.protocol.keyset import Binding, Purpose, Statement
 from blindai.testing import SimulatedEvidence, simulated_keyset
@@ -25,7 +26,6 @@ from blindai.testing.vendors.pki import Authority, der, p256
 from blindai.testing.vendors.rim import Rim
 from blindai.testing.vendors.tpm import GoogleVm, MadeUpTpm
 from blindai.verifier import Policy, certificates, crl, eventlog, roots
-from blindai.verifier import der as der_reader
 from blindai.verifier.intel import collateral
 from blindai.verifier.intel import quote as intel_quote
 from blindai.verifier.nitro.document import parse_document

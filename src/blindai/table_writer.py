@@ -9,11 +9,10 @@ of them an array of tables, byte strings hexadecimal.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import textwrap
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Final
 
 from blindai import tables
 
@@ -57,16 +56,16 @@ def _body(
     """The keys of one table, and then the tables within it."""
     inner: list[tuple[str, str, object]] = []
     for key, field, value in tables.chosen(instance):
-        if _is_instance(value) or _are_instances(value):
+        if tables.is_instance(value) or _are_instances(value):
             inner.append((key, field, value))
         elif value is not None:
             yield from _said(instance, field, comment)
             yield f"{_key(key)} = {_value(value)}"
     for key, field, value in inner:
         name = (*path, key)
-        brackets = "[{}]" if _is_instance(value) else "[[{}]]"
+        brackets = "[{}]" if tables.is_instance(value) else "[[{}]]"
         head = brackets.format(".".join(map(_key, name)))
-        for each in (value,) if _is_instance(value) else value:  # type: ignore[attr-defined]  # a tuple of them
+        for each in (value,) if tables.is_instance(value) else value:  # type: ignore[attr-defined]  # a tuple of them
             yield ""
             yield from _said(instance, field, comment)
             yield head
@@ -78,12 +77,10 @@ def _said(instance: DataclassInstance, field: str, comment: Comment) -> Iterator
         yield remark(text)
 
 
-def _is_instance(value: object) -> TypeGuard[DataclassInstance]:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
-
-
 def _are_instances(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(map(_is_instance, value))
+    return (
+        isinstance(value, tuple) and bool(value) and all(map(tables.is_instance, value))
+    )
 
 
 def _key(key: str) -> str:

@@ -22,7 +22,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeGuard, TypeVar
 
 from blindai.errors import ConfigurationError
 
@@ -136,6 +136,11 @@ def read(table: object, cls: type[_T], where: str) -> _T:
         return cls(**values)
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}") from error
+
+
+def is_instance(value: object) -> TypeGuard[DataclassInstance]:
+    """Whether a value has fields, as a table of a file has."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def items(instance: DataclassInstance) -> Iterator[tuple[str, object]]:

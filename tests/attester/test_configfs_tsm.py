@@ -205,7 +205,9 @@ class TestBusy:
     """A device that is busy is asked again, within bounds."""
 
     @pytest.mark.parametrize("error", [errno.EBUSY, errno.EAGAIN])
-    def test_for_a_moment(self, tree: FakeConfigfs, pauses: Pauses, error: int) -> None:
+    def test_busy_for_a_moment_it_still_reports(
+        self, tree: FakeConfigfs, pauses: Pauses, error: int
+    ) -> None:
         files = FakeFiles(tree, [Fault("read", "outblob", error, 2)])
 
         report = ConfigfsTsm(files=files, pause=pauses).read_report(BOUND, SEV_GUEST, 0)
@@ -213,7 +215,9 @@ class TestBusy:
         assert report.outblob.endswith(BOUND)
         assert pauses.seconds == [0.05, 0.2]
 
-    def test_for_long(self, tree: FakeConfigfs, pauses: Pauses) -> None:
+    def test_busy_for_long_it_is_given_up(
+        self, tree: FakeConfigfs, pauses: Pauses
+    ) -> None:
         files = FakeFiles(tree, [Fault("read", "outblob", errno.EBUSY, 99)])
 
         with pytest.raises(HardwareBusyError, match="EBUSY; an earlier quote"):

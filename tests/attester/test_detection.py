@@ -113,7 +113,7 @@ def test_the_order_is_fixed() -> None:
 class TestProbes:
     """Each TEE is known by what its own interface says."""
 
-    def test_sgx(self) -> None:
+    def test_sgx_is_known_by_gramines_files(self) -> None:
         files = FakeFiles(FakeGramine(sgx_quote))
 
         assert isinstance(probe_sgx(GramineAttester(files=files)), GramineAttester)
@@ -126,15 +126,15 @@ class TestProbes:
 
         assert not isinstance(raised.value, HardwareAbsentError)
 
-    def test_nitro(self) -> None:
+    def test_nitro_is_known_by_its_module(self) -> None:
         module = Nsm(aws=Aws(), clock=lambda: NOW)
 
         assert isinstance(probe_nitro(NsmAttester(module)), NsmAttester)
 
-    def test_sev_snp(self) -> None:
+    def test_sev_snp_is_known_by_its_provider_of_reports(self) -> None:
         assert isinstance(probe_sev_snp(reports(SEV_GUEST)), SevSnpAttester)
 
-    def test_tdx(self) -> None:
+    def test_tdx_is_known_by_its_provider_of_reports(self) -> None:
         assert isinstance(probe_tdx(reports(TDX_GUEST)), TdxAttester)
 
     @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_a_nitro_document_s_measurement_is_register_0(
         (TDX_QUOTE_TYPE, "tdx/gotdx_tdx15_v5_quote.bin", "7348651a"),
     ],
 )
-def test_genuine_measurements(media_type: str, name: str, expected: str) -> None:
+def test_the_measurement_of_genuine_evidence_is_read(
+    media_type: str, name: str, expected: str
+) -> None:
     quote = (VECTORS / name).read_bytes()
 
     launched = measurement(Evidence(media_type=media_type, evidence=quote))

@@ -156,14 +156,14 @@ def test_fcntl_is_an_implementation() -> None:
 class TestTheFake:
     """The made-up driver refuses what the driver refuses."""
 
-    def test_another_request(self) -> None:
+    def test_another_request_is_no_ioctl(self) -> None:
         with pytest.raises(OSError, match=f"Errno {errno.ENOTTY}"):
             FakeSevGuest().ioctl(0, 1, bytearray(32))
 
-    def test_version_0(self) -> None:
+    def test_version_0_is_invalid(self) -> None:
         with pytest.raises(OSError, match=f"Errno {errno.EINVAL}"):
             FakeSevGuest().ioctl(0, sev_guest.SNP_GET_DERIVED_KEY, bytearray(32))
 
-    def test_another_path(self) -> None:
+    def test_another_path_is_not_there(self) -> None:
         with pytest.raises(FileNotFoundError):
             FakeSevGuest().open("/dev/other")

@@ -60,10 +60,6 @@ def test_a_crl_is_to_be_replaced(moment: datetime) -> None:
     assert expiry.of_der(revoked("root", next_update=moment)) == moment
 
 
-def test_a_time_of_the_last_century_is_one() -> None:
-    assert expiry._time(0x17, b"991231235959Z").year == 1999
-
-
 def test_of_certificates_in_pem_the_first_to_end_counts() -> None:
     chain = pem(certificate("a"), certificate("b", not_after=SOON), certificate("c"))
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from blindai.attester.simulated import SimulatedPlatform, endorse
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
+from blindai.testing.vendors.asn1 import tlv
 from blindai.verifier.certificates import (
     MAX_CERTIFICATE_BYTES,
     MAX_CERTIFICATES,
@@ -27,12 +28,6 @@ LEAF, ASK, ARK = (
     for block in PEM.replace(b"-----END CERTIFICATE-----\n", b"-\n|").split(b"|")[:3]
 )
 VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, SPKI, EXTENSIONS = range(8)
-
-
-def tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    short, long = bytes([size & 0x7F]), b"\x82" + size.to_bytes(2)
-    return bytes([tag]) + (short if size < 128 else long) + content
 
 
 def seq(*parts: bytes) -> bytes:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
+from blindai.protocol import der
+from blindai.testing.vendors.asn1 import tlv
 from blindai.testing.vendors.pki import FIRST, LAST, Authority, Validity, p256
-from blindai.verifier import der
 from blindai.verifier.crl import MAX_CRL_BYTES, parse_crl
 
 KEY = p256()
@@ -37,13 +38,6 @@ def build(
         builder = builder.add_revoked_certificate(entry.build())
     signed = builder.sign(KEY, hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.DER)
-
-
-def tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    long = b"\x81" + bytes([size & 0xFF]) if size < 256 else b"\x82" + size.to_bytes(2)
-    length = bytes([size]) if size < 128 else long
-    return bytes([tag]) + length + content
 
 
 def with_fields(change: dict[int, bytes], drop: tuple[int, ...] = ()) -> bytes:

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from blindai.attester.devices import (
-    Files,
+    Folders,
     failure,
     read_file,
     uninterrupted,
@@ -99,7 +99,7 @@ class ConfigfsTsm:
     def __init__(
         self,
         root: str = REPORTS,
-        files: Files = os,
+        files: Folders = os,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._root = root

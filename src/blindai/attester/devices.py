@@ -50,6 +50,10 @@ class Files(Protocol):
         """Give a descriptor back; some devices act only now."""
         ...
 
+
+class Folders(Files, Protocol):
+    """Files in folders that can be made, as the `os` module has both."""
+
     def mkdir(self, path: str, /) -> None:
         """Make a directory."""
         ...

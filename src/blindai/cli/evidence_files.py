@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from blindai.cli.encodings import decode, decode_json, describe
@@ -250,7 +251,7 @@ def _readings(content: bytes) -> list[tuple[TeeName, Callable[[], Evidence]]]:
         served = parse_attestation(content).evidence
     except EvidenceError:
         kinds = (kind for kind in _KINDS if kind.fits(content))
-        return [(kind.tee, lambda kind=kind: kind.read(content)) for kind in kinds]  # type: ignore[misc]  # mypy has no type for a default
+        return [(kind.tee, partial(kind.read, content)) for kind in kinds]
     name = tee_of(served.media_type)
     return [] if name is None else [(name, lambda: served)]
 

@@ -67,7 +67,7 @@ def _table(name: str, instance: DataclassInstance, depth: int) -> Iterator[Sente
 def _within(value: object) -> tuple[DataclassInstance, ...]:
     """The tables that a value stands for; none if it is a plain value."""
     listed = value if isinstance(value, tuple) else (value,)
-    return tuple(each for each in listed if words.is_instance(each))
+    return tuple(each for each in listed if tables.is_instance(each))
 
 
 def _left_open(

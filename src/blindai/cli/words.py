@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from blindai import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,7 +84,7 @@ def rows(instance: DataclassInstance, before: str = "") -> Iterator[Row]:
             continue
         value = getattr(instance, field.name)
         name = before + field.name.replace("_", " ")
-        if is_instance(value):
+        if tables.is_instance(value):
             inner = field.name in _TRANSPARENT
             yield from rows(value, before if inner else f"{name}: ")
         elif isinstance(value, Mapping):
@@ -97,7 +99,7 @@ def _of_mapping(
     for key, each in value.items():
         if isinstance(each, Mapping):
             yield from _of_mapping(each, f"{name} {key}", meaning)
-        elif is_instance(each):
+        elif tables.is_instance(each):
             yield from rows(each, f"{name} {key}: ")
         else:
             yield Row(f"{name} {key}", word(each), meaning)
@@ -140,7 +142,7 @@ def to_json(value: object) -> object:
 
 
 def _fields(value: object) -> object:
-    if not is_instance(value):
+    if not tables.is_instance(value):
         return str(value)
     names = {field.name for field in dataclasses.fields(value)} - _FOR_MACHINES
     return {name: to_json(getattr(value, name)) for name in sorted(names)}
@@ -156,8 +158,3 @@ _JSON: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (
     (tuple | frozenset, lambda value: [to_json(each) for each in value]),
     (object, _fields),
 )
-
-
-def is_instance(value: object) -> TypeGuard[DataclassInstance]:
-    """Whether a value has fields."""
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)

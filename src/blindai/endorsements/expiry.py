@@ -1,8 +1,8 @@
 """Until when a document of a vendor is current: read, and not believed.
 
 Only moments are read here, and only to know when to ask again. The relying party's own
-strict readers (`verifier`) decide what a document is worth; this package may not import
-them, for the enclave's server carries nothing of the relying party.
+readers (`verifier`) decide what a document is worth; this package may not import them,
+for the enclave's server carries nothing of the relying party.
 
     Certificate  RFC 5280, 4.1    tbs: [0] version, serial, algorithm, issuer, VALIDITY
     CRL          RFC 5280, 5.1    tbs: version, algorithm, issuer, thisUpdate, NEXT
@@ -12,12 +12,12 @@ them, for the enclave's server carries nothing of the relying party.
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
+from blindai.protocol import der
 from blindai.protocol.attestation import (
     CRL_TYPE,
     INTEL_COLLATERAL_TYPE,
@@ -26,12 +26,11 @@ from blindai.protocol.attestation import (
 from blindai.protocol.endorsements import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from blindai.protocol.attestation import Endorsement
 
 PEM_TYPE: Final = "application/x-pem-file"
-_SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
 _MOMENT = 4  # the fifth element of what is signed, in a certificate as in a CRL
 _COLLATERAL_CHAINS = (
     "pck_crl_issuer_chain",
@@ -55,14 +54,14 @@ def of_der(data: bytes) -> datetime:
     Raises:
         EvidenceError: If it is neither.
     """
+    what = "certificate or CRL"
     try:
-        ((_, signed),) = _elements(data)
-        (_, tbs), *_ = _elements(signed)
-        tag, content = list(_elements(tbs))[_MOMENT]
-        if tag == _SEQUENCE:
-            _, (tag, content) = _elements(content)
-        return _time(tag, content)
-    except (ValueError, IndexError) as error:
+        tbs, *_ = der.elements(der.only(data, der.SEQUENCE, what), what)
+        moment = der.elements(tbs.content, what)[_MOMENT]
+        if moment.tag == der.SEQUENCE:
+            _, moment = der.elements(moment.content, what)
+        return der.time(moment)
+    except (EvidenceError, ValueError, IndexError) as error:
         raise EvidenceError("expected a certificate or CRL in DER") from error
 
 
@@ -136,39 +135,3 @@ def _next_update(document: dict[str, object]) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError("nextUpdate: expected a time zone")
     return moment
-
-
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element in DER (X.690, 8.1).
-
-    Raises:
-        ValueError: If one is cut short or has no length of at most 4 bytes.
-    """
-    offset = 0
-    while offset < len(data):
-        header = data[offset : offset + 6]
-        size = header[1] - 0x80 if header[1:2] >= b"\x80" else 0
-        if len(header) < 2 + size or size > 4:
-            raise ValueError("length")
-        start = offset + 2 + size
-        length = int.from_bytes(header[2 : 2 + size]) if size else header[1]
-        if length > len(data) - start:
-            raise ValueError("content")
-        yield data[offset], data[start : start + length]
-        offset = start + length
-
-
-def _time(tag: int, content: bytes) -> datetime:
-    """UTCTime or GeneralizedTime (RFC 5280, 4.1.2.5).
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    digits = content.decode("ascii")
-    if tag == _UTC_TIME:
-        digits = ("19" if digits >= "50" else "20") + digits
-    elif tag != _GENERALIZED_TIME:
-        raise ValueError("time")
-    if not re.fullmatch(r"[0-9]{14}Z", digits):  # `strptime` takes fewer digits too
-        raise ValueError("digits")
-    return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)

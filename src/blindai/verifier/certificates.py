@@ -14,15 +14,15 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 MAX_CERTIFICATE_BYTES = 4096
 MAX_CERTIFICATES = 16
@@ -209,26 +209,6 @@ def octets(bit_string: bytes, what: str) -> bytes:
     return bit_string[1:]
 
 
-def time(element: der.Element) -> datetime:
-    """A time in UTC, to the second (RFC 5280, 4.1.2.5).
-
-    Raises:
-        EvidenceError: If it is written in any other way, or does not exist.
-    """
-    digits = element.content.decode("latin-1")
-    match element.tag:
-        case der.UTC_TIME if re.fullmatch(r"[0-9]{12}Z", digits):
-            digits = ("19" if digits >= "50" else "20") + digits
-        case der.GENERALIZED_TIME if re.fullmatch(r"[0-9]{14}Z", digits):
-            pass
-        case _:
-            raise EvidenceError("validity: expected UTCTime or GeneralizedTime with Z")
-    try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise EvidenceError("validity: expected a time that exists") from error
-
-
 def parse_extensions(content: bytes) -> Mapping[bytes, Extension]:
     """Read the content of an Extensions field: each at most once (RFC 5280, 4.2).
 
@@ -256,7 +236,7 @@ def _validity(content: bytes) -> tuple[datetime, datetime]:
     times = der.elements(content, "validity")
     if len(times) != 2:
         raise EvidenceError(f"validity: expected 2 times, got {len(times)}")
-    return time(times[0]), time(times[1])
+    return der.time(times[0]), der.time(times[1])
 
 
 def _extension_fields(element: der.Element) -> tuple[der.Element, ...]:

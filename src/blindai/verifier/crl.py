@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blindai.errors import EvidenceError
-from blindai.verifier import certificates, der
+from blindai.protocol import der
+from blindai.verifier import certificates
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,8 +68,8 @@ def parse_crl(data: bytes) -> Crl:
         algorithm=algorithm.encoding,
         signature=certificates.octets(signature.content, "CRL signature"),
         issuer=issuer.encoding,
-        this_update=certificates.time(this_update),
-        next_update=certificates.time(next_update),
+        this_update=der.time(this_update),
+        next_update=der.time(next_update),
         revoked=_revoked(rest),
     )
 

@@ -47,7 +47,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Final, Protocol, Self, runtime_checkable
 
 from blindai import tables
-from blindai.tables import Key, Rule, between, count, size
+from blindai.tables import Key, Rule, size
 from blindai.verifier import roots
 from blindai.verifier.intel.policy import (
     SgxPolicy,  # noqa: TC001  the reader needs the hint
@@ -59,6 +59,7 @@ from blindai.verifier.nitro.policy import (
 from blindai.verifier.nvidia.policy import (
     GpuPolicy,  # noqa: TC001  the reader needs the hint
 )
+from blindai.verifier.policy_types import MANY, U32, Bytes32s, Flag, Texts
 from blindai.verifier.snp.policy import (
     SnpPolicy,  # noqa: TC001  the reader needs the hint
 )
@@ -71,11 +72,6 @@ _STACKED: Final = {"az-snp": ("sev-snp", "tpm"), "az-tdx": ("tdx", "tpm")}
 _BESIDES: Final = frozenset({"nvidia-gpu"})
 """What may come with a TEE, and is none."""
 _Version = Annotated[int, Rule(str(VERSION), lambda value: value == VERSION)]
-_MANY: Final = count(1, 1024)
-_Flag = Annotated[bool, Rule("true or false")]
-_U32 = Annotated[int, between(0, 2**32 - 1)]
-_Sha256s = Annotated[tuple[Annotated[bytes, size(32)], ...], _MANY]
-_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
 
 
 def tee_tables(tee: str) -> tuple[str, ...]:
@@ -103,8 +99,8 @@ class EvidencePolicy:
             revoked ones did not come with the evidence.
     """
 
-    max_age_s: _U32 | None = None
-    require_revocation: _Flag = False
+    max_age_s: U32 | None = None
+    require_revocation: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +112,8 @@ class EnclavePolicy:
         builds: Names of releases.
     """
 
-    config_digests: _Sha256s = ()
-    builds: _Texts = ()
+    config_digests: Bytes32s = ()
+    builds: Texts = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +131,7 @@ class InsecureRoot:
     product: str = ""
 
 
-_Roots = Annotated[tuple[InsecureRoot, ...], _MANY]
+_Roots = Annotated[tuple[InsecureRoot, ...], MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +164,7 @@ class Policy:
     """
 
     version: Annotated[_Version, Key("version", required=True)] = VERSION
-    insecure_accept_simulation: _Flag = False
+    insecure_accept_simulation: Flag = False
     insecure_roots: _Roots = ()
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     enclave: EnclavePolicy = field(default_factory=EnclavePolicy)

@@ -41,7 +41,7 @@ _EXPIRED: Final = (
 )
 _FORMAT: Final = (
     "The file or the answer is not what it should be. Fetch it again; name each"
-    " certificate, list and collateral with --endorsements."
+    " certificate, list and statement with --endorsements."
 )
 _NO_DEBUG: Final = (
     "Whoever runs the machine can read the enclave's memory. Have it started without"
@@ -163,7 +163,7 @@ _TABLE: Final[Mapping[str, str]] = {
         " policy."
     ),
     "TCB evaluation data number": (
-        "The collateral is of an older round than you accept: ask the operator, or"
+        "What Intel says is of an older round than you accept: ask the operator, or"
         " fetch it with `blindai endorsements fetch`."
     ),
     "*TCB level": (

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,44 +12,12 @@ import pytest
 
 from blindai.attester.tpm import Tpm, TpmDevice, wire
 from blindai.attester.tpm.commands import OWNER
+from blindai.testing.devices.swtpm import SocketFiles
 
 SWTPM = shutil.which("swtpm")
 OWNER_WRITE_AND_READ = 0x00020002  # TPMA_NV_OWNERWRITE, TPMA_NV_OWNERREAD
 AUTH_WRITE_AND_READ = 0x00040004
 NV_BLOCK = 512
-STARTS_WITHIN_S = 10
-
-
-class SocketFiles:
-    """Files as `os` has them, but a path is that of a socket.
-
-    Args:
-        most: How many bytes come at a time.
-    """
-
-    def __init__(self, most: int = 1 << 16) -> None:
-        self._most = most
-
-    def open(self, path: str, _flags: int, /) -> int:
-        client = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while True:
-            try:
-                client.connect(path)
-            except (ConnectionRefusedError, FileNotFoundError):
-                assert time.monotonic() < deadline
-                time.sleep(0.002)
-            else:
-                return client.detach()
-
-    def read(self, descriptor: int, size: int, /) -> bytes:
-        return os.read(descriptor, min(size, self._most))
-
-    def write(self, descriptor: int, data: bytes, /) -> int:
-        return os.write(descriptor, data)
-
-    def close(self, descriptor: int, /) -> None:
-        os.close(descriptor)
 
 
 @pytest.fixture

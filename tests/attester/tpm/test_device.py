@@ -6,10 +6,10 @@ import errno
 import os
 
 import pytest
-from tests.attester.tpm.conftest import SocketFiles
 
 from blindai.attester.tpm import Tpm, TpmDevice
 from blindai.errors import HardwareAbsentError, HardwareBusyError, HardwareError
+from blindai.testing.devices.swtpm import SocketFiles
 
 COMMAND = b"command"
 RESPONSE = bytes.fromhex("80010000000c00000000") + b"ok"
@@ -98,8 +98,8 @@ def test_a_call_that_is_always_interrupted_fails() -> None:
         (errno.ENOENT, HardwareAbsentError, "ENOENT; the machine has no TPM"),
         (errno.EBUSY, HardwareBusyError, "EBUSY; another process"),
         (errno.EACCES, HardwareError, "EACCES; run the server as root"),
-        (errno.EIO, HardwareError, "/dev/tpmrm0: EIO"),
-        (None, HardwareError, "/dev/tpmrm0: unknown error"),
+        (errno.EIO, HardwareError, "/dev/tpmrm0: cannot be used, EIO"),
+        (None, HardwareError, "/dev/tpmrm0: cannot be used, unknown error"),
     ],
 )
 def test_a_device_that_fails_says_how(

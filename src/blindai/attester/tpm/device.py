@@ -10,27 +10,18 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
-from blindai.errors import HardwareAbsentError, HardwareBusyError, HardwareError
+from blindai.attester.devices import Files, failure, uninterrupted
+from blindai.errors import HardwareError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
-
-_Result = TypeVar("_Result")
 
 RESOURCE_MANAGER: Final = "/dev/tpmrm0"
 HEADER_BYTES: Final = 10  # tag u16, size u32, code u32
 MAX_RESPONSE_BYTES: Final = 4096
-_TRIES: Final = 16  # of a call that a signal interrupts
-_KINDS: Final[Mapping[int, type[HardwareError]]] = {
-    errno.EBUSY: HardwareBusyError,
-    errno.EAGAIN: HardwareBusyError,
-    errno.ENOENT: HardwareAbsentError,
-    errno.ENODEV: HardwareAbsentError,
-    errno.ENXIO: HardwareAbsentError,
-}
 _ADVICE: Final[Mapping[int, str]] = {
     errno.ENOENT: "the machine has no TPM 2.0, or its driver is not loaded",
     errno.EACCES: "run the server as root, or in the group that owns the device",
@@ -43,26 +34,6 @@ class Transport(Protocol):
 
     def transmit(self, command: bytes) -> bytes:
         """The response to a command."""
-        ...
-
-
-class Files(Protocol):
-    """Files as the `os` module has them; each call raises OSError."""
-
-    def open(self, path: str, flags: int, /) -> int:
-        """A descriptor."""
-        ...
-
-    def read(self, descriptor: int, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
-
-    def write(self, descriptor: int, data: bytes, /) -> int:
-        """How many of the bytes were taken."""
-        ...
-
-    def close(self, descriptor: int, /) -> None:
-        """Give a descriptor back."""
         ...
 
 
@@ -103,16 +74,16 @@ class TpmDevice:
             return self._transmit(command)
         except OSError as error:
             self.close()
-            failure = _failure(self._path, error)
-            raise failure from error
+            failed = failure(self._path, "be used", error, _ADVICE)
+            raise failed from error
 
     def _transmit(self, command: bytes) -> bytes:
         descriptor = self._descriptor
         if descriptor is None:
             flags = os.O_RDWR | os.O_CLOEXEC
-            descriptor = _uninterrupted(lambda: self._files.open(self._path, flags))
+            descriptor = uninterrupted(lambda: self._files.open(self._path, flags))
             self._descriptor = descriptor
-        written = _uninterrupted(lambda: self._files.write(descriptor, command))
+        written = uninterrupted(lambda: self._files.write(descriptor, command))
         if written != len(command):
             raise HardwareError(
                 f"{self._path}: expected to take {len(command)} bytes at once,"
@@ -120,7 +91,7 @@ class TpmDevice:
             )
         response = b""
         while len(response) < _expected(response):
-            piece = _uninterrupted(
+            piece = uninterrupted(
                 lambda: self._files.read(descriptor, MAX_RESPONSE_BYTES)
             )
             response += piece
@@ -134,19 +105,3 @@ def _expected(response: bytes) -> int:
     if len(response) < HEADER_BYTES:
         return HEADER_BYTES
     return max(HEADER_BYTES, int.from_bytes(response[2:6]))
-
-
-def _uninterrupted(call: Callable[[], _Result]) -> _Result:
-    for _ in range(_TRIES - 1):
-        try:
-            return call()
-        except InterruptedError:
-            continue
-    return call()
-
-
-def _failure(path: str, error: OSError) -> HardwareError:
-    number = error.errno or 0
-    kind = _KINDS.get(number, HardwareError)
-    message = f"{path}: {errno.errorcode.get(number, 'unknown error')}"
-    return kind(f"{message}; {_ADVICE[number]}" if number in _ADVICE else message)

@@ -23,7 +23,14 @@ _STARTS_WITHIN_S: Final = 10
 
 
 class SocketFiles:
-    """Files as `os` has them, but a path is that of a socket."""
+    """Files as `os` has them, but a path is that of a socket.
+
+    Args:
+        most: How many bytes come at a time.
+    """
+
+    def __init__(self, most: int = 1 << 16) -> None:
+        self._most = most
 
     def open(self, path: str, _flags: int, /) -> int:
         """A connection; a TPM that is still starting is waited for."""
@@ -35,7 +42,7 @@ class SocketFiles:
 
     def read(self, descriptor: int, size: int, /) -> bytes:
         """The next bytes."""
-        return os.read(descriptor, size)
+        return os.read(descriptor, min(size, self._most))
 
     def write(self, descriptor: int, data: bytes, /) -> int:
         """Send bytes."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from blindai.testing.vendors.pki import (
     Authority,
@@ -25,10 +24,13 @@ from blindai.testing.vendors.pki import (
     der,
     digest_of,
     p384,
+    raw_signature,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 MODULE_ID: Final = "i-0123456789abcdef0-enc0123456789abcdef"
 PCRS: Final[Mapping[int, bytes]] = MappingProxyType(
@@ -147,9 +149,7 @@ class Aws:
         """COSE_Sign1 of a payload (RFC 9052, 4.2), with ES384 (RFC 9053, 2.1)."""
         how = cose or Cose()
         signed = cbor2.dumps(["Signature1", how.protected, b"", payload])
-        made = (how.key or self.key).sign(signed, ec.ECDSA(hashes.SHA384()))
-        r, s = utils.decode_dss_signature(made)
-        signature = r.to_bytes(48) + s.to_bytes(48)
+        signature = raw_signature(how.key or self.key, signed, hashes.SHA384())
         parts = [how.protected, how.unprotected, payload, signature]
         return (b"\xd2" if how.tagged else b"") + cbor2.dumps(parts)
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from blindai.protocol.attestation import (
@@ -41,10 +40,19 @@ from blindai.testing.vendors.intel_parts import (
     QuoteParts,
     TrustDomain,
 )
-from blindai.testing.vendors.pki import Authority, Validity, digest_of, p256, pem
+from blindai.testing.vendors.pki import (
+    Authority,
+    Validity,
+    digest_of,
+    p256,
+    pem,
+    raw_signature,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 __all__ = ["Enclave", "Intel", "Keys", "Platform", "TrustDomain"]
 
@@ -244,10 +252,7 @@ def evidence_of(
 
 def sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     """An ECDSA signature as Intel writes it: R and S, of the key's size each."""
-    signature = key.sign(data, ec.ECDSA(hashes.SHA256()))
-    r, s = utils.decode_dss_signature(signature)
-    size = key.key_size // 8
-    return r.to_bytes(size) + s.to_bytes(size)
+    return raw_signature(key, data, hashes.SHA256())
 
 
 def _point(key: ec.EllipticCurvePrivateKey) -> bytes:

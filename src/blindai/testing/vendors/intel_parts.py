@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from cryptography import x509
 
+from blindai.testing.vendors.asn1 import integer, tlv
+
 SGX: Final = 0x00
 TDX: Final = 0x81
 INTEL_QE_VENDOR: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
@@ -167,23 +169,23 @@ class Platform:
 
     def extension(self) -> x509.UnrecognizedExtension:
         """Intel's extension of the certificate."""
-        tcb = [_pair(f"2.{n}", _integer(v)) for n, v in enumerate(self.components, 1)]
-        tcb.append(_pair("2.17", _integer(self.pce_svn)))
-        tcb.append(_pair("2.18", _tlv(0x04, bytes(self.components))))
+        tcb = [_pair(f"2.{n}", integer(v)) for n, v in enumerate(self.components, 1)]
+        tcb.append(_pair("2.17", integer(self.pce_svn)))
+        tcb.append(_pair("2.18", tlv(0x04, bytes(self.components))))
         pairs = [
-            _pair("1", _tlv(0x04, bytes(16))),
-            _pair("2", _tlv(0x30, b"".join(tcb))),
-            _pair("3", _tlv(0x04, self.pce_id)),
-            _pair("4", _tlv(0x04, self.fmspc)),
-            _pair("5", _tlv(0x0A, b"\x01")),
+            _pair("1", tlv(0x04, bytes(16))),
+            _pair("2", tlv(0x30, b"".join(tcb))),
+            _pair("3", tlv(0x04, self.pce_id)),
+            _pair("4", tlv(0x04, self.fmspc)),
+            _pair("5", tlv(0x0A, b"\x01")),
         ]
         if self.configuration is not None:
             flags = b"".join(
-                _pair(f"7.{n}", _tlv(0x01, b"\xff" if flag else b"\x00"))
+                _pair(f"7.{n}", tlv(0x01, b"\xff" if flag else b"\x00"))
                 for n, flag in enumerate(self.configuration, 1)
             )
-            pairs += [_pair("6", _tlv(0x04, bytes(16))), _pair("7", _tlv(0x30, flags))]
-        value = _tlv(0x30, b"".join(pairs))
+            pairs += [_pair("6", tlv(0x04, bytes(16))), _pair("7", tlv(0x30, flags))]
+        value = tlv(0x30, b"".join(pairs))
         return x509.UnrecognizedExtension(x509.ObjectIdentifier(_SGX_EXTENSION), value)
 
 
@@ -279,16 +281,4 @@ def _level(tcb: Json, status: str, *advisories: str) -> Json:
 
 def _pair(number: str, value: bytes) -> bytes:
     oid = bytes.fromhex("2a864886f84d010d01") + bytes(map(int, number.split(".")))
-    return _tlv(0x30, _tlv(0x06, oid) + value)
-
-
-def _integer(value: int) -> bytes:
-    return _tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1))
-
-
-def _tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    length = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2)
-    if 0x80 <= size < 0x100:
-        length = b"\x81" + bytes([size])
-    return bytes([tag]) + length + content
+    return tlv(0x30, tlv(0x06, oid) + value)

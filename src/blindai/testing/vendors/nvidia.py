@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from blindai.testing.vendors.asn1 import sequence, tlv
 from blindai.testing.vendors.pki import (
     Authority,
     Extensions,
@@ -26,10 +26,13 @@ from blindai.testing.vendors.pki import (
     digest_of,
     p384,
     pem,
+    raw_signature,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 FWID: Final = bytes(range(48))
 MEASUREMENTS: Final = tuple(bytes([index]) * 48 for index in range(64))
@@ -211,7 +214,7 @@ def fields(by_type: Mapping[int, bytes]) -> bytes:
 def composite_device_id(fwid: bytes) -> Extensions:
     """The extension of a Hopper GPU's certificate that has its FWID."""
     key = bytes.fromhex("3003020100")  # where the device's key would be
-    value = _sequence(b"\x02\x01\x01" + key + _fwid(fwid))
+    value = sequence(b"\x02\x01\x01" + key + _fwid(fwid))
     oid = x509.ObjectIdentifier("2.23.133.5.4.1")
     return ((x509.UnrecognizedExtension(oid, value), False),)
 
@@ -219,9 +222,7 @@ def composite_device_id(fwid: bytes) -> Extensions:
 def dice_tcb_info(*fwids: bytes) -> Extensions:
     """The extension of a Blackwell GPU's certificate that has its FWIDs."""
     listed = b"".join(map(_fwid, fwids))
-    value = _sequence(
-        b"\x80\x06NVIDIA" + b"\x83\x01\x01" + b"\xa6" + _length(listed) + listed
-    )
+    value = sequence(b"\x80\x06NVIDIA" + b"\x83\x01\x01" + tlv(0xA6, listed))
     oid = x509.ObjectIdentifier("2.23.133.5.4.1.1")
     return ((x509.UnrecognizedExtension(oid, value), False),)
 
@@ -244,18 +245,8 @@ def leaf_usage() -> Extensions:
 
 def ecdsa(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
     """R and S, big-endian, 48 bytes each, with SHA-384."""
-    r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA384())))
-    return r.to_bytes(48) + s.to_bytes(48)
+    return raw_signature(key, signed, hashes.SHA384())
 
 
 def _fwid(digest: bytes) -> bytes:
-    return _sequence(_SHA384_OID + b"\x04" + _length(digest) + digest)
-
-
-def _sequence(content: bytes) -> bytes:
-    return b"\x30" + _length(content) + content
-
-
-def _length(content: bytes) -> bytes:
-    size = len(content)
-    return bytes([size]) if size < 0x80 else bytes([0x81, size])
+    return sequence(_SHA384_OID + tlv(0x04, digest))

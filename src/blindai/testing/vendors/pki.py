@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,6 +137,15 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         signed = builder.sign(self.key, self.digest, rsa_padding=_padding(self.key))
         return signed.public_bytes(serialization.Encoding.DER)
+
+
+def raw_signature(
+    key: ec.EllipticCurvePrivateKey, signed: bytes, digest: Digest
+) -> bytes:
+    """An ECDSA signature as R and S, big-endian, of the key's size each."""
+    r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(digest)))
+    size = key.key_size // 8
+    return r.to_bytes(size) + s.to_bytes(size)
 
 
 def pem(*certificates: x509.Certificate) -> bytes:

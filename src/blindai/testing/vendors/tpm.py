@@ -26,6 +26,7 @@ from blindai.protocol.attestation import (
     Evidence,
 )
 from blindai.protocol.tpm import ECDSA, HASH_NUMBERS, RSASSA, TpmEvidence
+from blindai.testing.vendors.asn1 import integer, tlv
 from blindai.testing.vendors.eventlog import Measurement, write_log
 from blindai.testing.vendors.pki import Authority, digest_of, p256, pem
 from blindai.verifier import eventlog
@@ -217,16 +218,16 @@ class Instance:
 
     def encode(self) -> bytes:
         """The extension's value, in DER."""
-        flag = _der(0xA1, _der(0x01, b"\xff" if self.production else b"\x00"))
-        security = _der(0x30, _der(0xA0, _integer(0)) + flag)
-        return _der(
+        flag = tlv(0xA1, tlv(0x01, b"\xff" if self.production else b"\x00"))
+        security = tlv(0x30, tlv(0xA0, integer(0)) + flag)
+        return tlv(
             0x30,
-            _der(0x0C, self.zone.encode())
-            + _integer(self.project_number)
-            + _der(0x0C, self.project_id.encode())
-            + _integer(self.instance_id)
-            + _der(0x0C, self.instance_name.encode())
-            + _der(0xA0, security),
+            tlv(0x0C, self.zone.encode())
+            + integer(self.project_number)
+            + tlv(0x0C, self.project_id.encode())
+            + integer(self.instance_id)
+            + tlv(0x0C, self.instance_name.encode())
+            + tlv(0xA0, security),
         )
 
 
@@ -330,14 +331,3 @@ class GoogleVm:
 
 def _sized(content: bytes) -> bytes:
     return struct.pack(">H", len(content)) + content
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    return bytes([tag, 0x81, size]) + content  # nothing here is longer
-
-
-def _integer(value: int) -> bytes:
-    return _der(0x02, value.to_bytes(value.bit_length() // 8 + 1))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -39,30 +39,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from blindai.tables import Rule, between, count, one_of, size
+from blindai.tables import one_of, size
 from blindai.verifier.intel.standing import (
     RELAUNCH_ADVISED,
     RELAUNCH_ADVISED_CONFIGURATION,
 )
 from blindai.verifier.intel.tcb_info import PLATFORM_STATUSES, REVOKED, UP_TO_DATE
+from blindai.verifier.policy_types import (
+    MANY,
+    U16,
+    U32,
+    Bytes8s,
+    Bytes16s,
+    Bytes32s,
+    Bytes48s,
+    Bytes64s,
+    Flag,
+    Texts,
+    U16s,
+)
 
 ACCEPTABLE_STATUSES: Final = (
     *(status for status in PLATFORM_STATUSES if status != REVOKED),
     RELAUNCH_ADVISED,
     RELAUNCH_ADVISED_CONFIGURATION,
 )
-_MANY: Final = count(1, 1024)
-_Flag = Annotated[bool, Rule("true or false")]
-_U16 = Annotated[int, between(0, 2**16 - 1)]
-_U32 = Annotated[int, between(0, 2**32 - 1)]
-_U16s = Annotated[tuple[_U16, ...], _MANY]
-_Bytes8s = Annotated[tuple[Annotated[bytes, size(8)], ...], _MANY]
-_Bytes16s = Annotated[tuple[Annotated[bytes, size(16)], ...], _MANY]
-_Bytes32s = Annotated[tuple[Annotated[bytes, size(32)], ...], _MANY]
-_Bytes48s = Annotated[tuple[Annotated[bytes, size(48)], ...], _MANY]
-_Bytes64s = Annotated[tuple[Annotated[bytes, size(64)], ...], _MANY]
-_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
-_Statuses = Annotated[tuple[Annotated[str, one_of(*ACCEPTABLE_STATUSES)], ...], _MANY]
+_Statuses = Annotated[tuple[Annotated[str, one_of(*ACCEPTABLE_STATUSES)], ...], MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +82,10 @@ class PlatformPolicy:
     """
 
     tcb_statuses: _Statuses = (UP_TO_DATE,)
-    accepted_advisories: _Texts = ()
-    rejected_advisories: _Texts = ()
-    minimum_tcb_evaluation_data_number: _U32 = 0
-    allow_smt: _Flag = True
+    accepted_advisories: Texts = ()
+    rejected_advisories: Texts = ()
+    minimum_tcb_evaluation_data_number: U32 = 0
+    allow_smt: Flag = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +111,19 @@ class SgxPolicy:
         ValueError: If a signer is named without products.
     """
 
-    mr_enclave: _Bytes32s = ()
-    mr_signer: _Bytes32s = ()
-    isv_prod_ids: _U16s = ()
-    minimum_isv_svn: _U16 = 0
+    mr_enclave: Bytes32s = ()
+    mr_signer: Bytes32s = ()
+    isv_prod_ids: U16s = ()
+    minimum_isv_svn: U16 = 0
     attributes: Annotated[bytes, size(16)] | None = None
     attributes_mask: Annotated[bytes, size(16)] | None = None
     misc_select: Annotated[bytes, size(4)] | None = None
-    config_ids: _Bytes64s = ()
-    minimum_config_svn: _U16 = 0
-    isv_family_ids: _Bytes16s = ()
-    isv_ext_prod_ids: _Bytes16s = ()
+    config_ids: Bytes64s = ()
+    minimum_config_svn: U16 = 0
+    isv_family_ids: Bytes16s = ()
+    isv_ext_prod_ids: Bytes16s = ()
     platform: PlatformPolicy = field(default_factory=PlatformPolicy)
-    insecure_allow_debug: _Flag = False
+    insecure_allow_debug: Flag = False
 
     def __post_init__(self) -> None:
         if self.mr_signer and not self.isv_prod_ids:
@@ -167,22 +169,22 @@ class TdxPolicy:
         ValueError: If firmware is named without a kernel.
     """
 
-    mr_td: _Bytes48s = ()
-    rtmr0: _Bytes48s = ()
-    rtmr1: _Bytes48s = ()
-    rtmr2: _Bytes48s = ()
-    rtmr3: _Bytes48s = ()
-    xfam: _Bytes8s = ()
-    mr_seam: _Bytes48s = ()
-    mr_config_id: _Bytes48s = ()
-    mr_owner: _Bytes48s = ()
-    mr_owner_config: _Bytes48s = ()
-    mr_service_td: _Bytes48s = ()
+    mr_td: Bytes48s = ()
+    rtmr0: Bytes48s = ()
+    rtmr1: Bytes48s = ()
+    rtmr2: Bytes48s = ()
+    rtmr3: Bytes48s = ()
+    xfam: Bytes8s = ()
+    mr_seam: Bytes48s = ()
+    mr_config_id: Bytes48s = ()
+    mr_owner: Bytes48s = ()
+    mr_owner_config: Bytes48s = ()
+    mr_service_td: Bytes48s = ()
     platform: PlatformPolicy = field(default_factory=PlatformPolicy)
-    allow_firmware_alone: _Flag = False
-    allow_sept_ve_enabled: _Flag = False
-    allow_migration: _Flag = False
-    insecure_allow_debug: _Flag = False
+    allow_firmware_alone: Flag = False
+    allow_sept_ve_enabled: Flag = False
+    allow_migration: Flag = False
+    insecure_allow_debug: Flag = False
 
     def __post_init__(self) -> None:
         kernel = self.rtmr1 or self.rtmr2 or self.allow_firmware_alone

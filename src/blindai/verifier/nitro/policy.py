@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 
-from blindai.tables import Rule, between, count, size
+from blindai.verifier.policy_types import U32, Bytes48s, Flag, Texts
 
 DEFAULT_MAX_DOCUMENT_AGE_S: Final = 3 * 3600  # what its certificate has
-_MANY: Final = count(1, 1024)
-_Flag = Annotated[bool, Rule("true or false")]
-_U32 = Annotated[int, between(0, 2**32 - 1)]
-_Pcrs = Annotated[tuple[Annotated[bytes, size(48)], ...], _MANY]
-_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
+_Pcrs = Bytes48s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +40,9 @@ class NitroPolicy:
     pcr3: _Pcrs = ()
     pcr4: _Pcrs = ()
     pcr8: _Pcrs = ()
-    module_ids: _Texts = ()
-    max_document_age_s: _U32 = DEFAULT_MAX_DOCUMENT_AGE_S
-    insecure_allow_debug: _Flag = False
+    module_ids: Texts = ()
+    max_document_age_s: U32 = DEFAULT_MAX_DOCUMENT_AGE_S
+    insecure_allow_debug: Flag = False
 
     def __post_init__(self) -> None:
         for key, pins in self.identity.items():

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from blindai.verifier import chains, der, roots
+from blindai.protocol import der
+from blindai.verifier import chains, roots
 from blindai.verifier.certificates import parse_certificate
 from blindai.verifier.claims import Claims
 from blindai.verifier.endorsed import gather

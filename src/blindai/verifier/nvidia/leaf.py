@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 
 if TYPE_CHECKING:
     from blindai.verifier.certificates import Certificate

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
-from blindai.tables import Rule, between, count, one_of
+from blindai.tables import Rule, between, one_of
+from blindai.verifier.policy_types import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ ARCHITECTURES: Final = ("HOPPER", "BLACKWELL")
 MODES: Final = ("spt", "mpt", "ppcie")
 MAX_GPUS: Final = 16
 
-_MANY: Final = count(1, 1024)
 _DRIVER_VERSION: Final = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}")
 _VBIOS_VERSION: Final = re.compile(r"[0-9A-F]{2}(\.[0-9A-F]{2}){4}")
 MEASUREMENT_FORM: Final = re.compile(r"[0-9]{1,3}:[0-9a-f]{96}")
@@ -32,9 +32,9 @@ _Measurement = Annotated[
     str,
     Rule('"<index>:<96 hex digits, lower case>"', MEASUREMENT_FORM.fullmatch),
 ]
-_Measurements = Annotated[tuple[_Measurement, ...], _MANY]
-_Architectures = Annotated[tuple[Annotated[str, one_of(*ARCHITECTURES)], ...], _MANY]
-_Modes = Annotated[tuple[Annotated[str, one_of(*MODES)], ...], _MANY]
+_Measurements = Annotated[tuple[_Measurement, ...], MANY]
+_Architectures = Annotated[tuple[Annotated[str, one_of(*ARCHITECTURES)], ...], MANY]
+_Modes = Annotated[tuple[Annotated[str, one_of(*MODES)], ...], MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class ReferenceValues:
             yield int(index), bytes.fromhex(digest)
 
 
-_References = Annotated[tuple[ReferenceValues, ...], _MANY]
+_References = Annotated[tuple[ReferenceValues, ...], MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +94,8 @@ class GpuPolicy:
     minimum_gpus: Annotated[int, between(1, MAX_GPUS)] = 1
     architectures: _Architectures = ARCHITECTURES
     modes: _Modes = ()
-    driver_versions: Annotated[tuple[_Driver, ...], _MANY] = ()
+    driver_versions: Annotated[tuple[_Driver, ...], MANY] = ()
     minimum_driver_version: _Driver | None = None
-    vbios_versions: Annotated[tuple[_Vbios, ...], _MANY] = ()
+    vbios_versions: Annotated[tuple[_Vbios, ...], MANY] = ()
     minimum_vbios_version: _Vbios | None = None
     reference_values: _References = ()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 from blindai.verifier.snp.claims import SigningKey
 from blindai.verifier.snp.products import BY_LEAF_NAME
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
 
-from blindai.tables import Key, Rule, between, count, one_of, size
+from blindai.tables import Key, Rule, between, one_of
 from blindai.verifier import roots
+from blindai.verifier.policy_types import (
+    MANY,
+    U32,
+    U64,
+    Bytes16s,
+    Bytes32s,
+    Bytes48s,
+    Flag,
+    Texts,
+)
 from blindai.verifier.snp.claims import SigningKey, Tcb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MANY: Final = count(1, 1024)
 _CHIP_ID_BYTES: Final = (8, 64)
-_Flag = Annotated[bool, Rule("true or false")]
-_U32 = Annotated[int, between(0, 2**32 - 1)]
-_U64 = Annotated[int, between(0, 2**64 - 1)]
-_Ids = Annotated[tuple[Annotated[bytes, size(16)], ...], _MANY]
-_Sha256s = Annotated[tuple[Annotated[bytes, size(32)], ...], _MANY]
-_Sha384s = Annotated[tuple[Annotated[bytes, size(48)], ...], _MANY]
 _ChipIds = Annotated[
     tuple[
         Annotated[
@@ -31,13 +34,12 @@ _ChipIds = Annotated[
         ],
         ...,
     ],
-    _MANY,
+    MANY,
 ]
-_Vmpls = Annotated[tuple[Annotated[int, between(0, 3)], ...], _MANY]
-_Products = Annotated[tuple[Annotated[str, one_of(*roots.AMD_PRODUCTS)], ...], _MANY]
+_Vmpls = Annotated[tuple[Annotated[int, between(0, 3)], ...], MANY]
+_Products = Annotated[tuple[Annotated[str, one_of(*roots.AMD_PRODUCTS)], ...], MANY]
 _KEYS: Final = (SigningKey.VCEK.name, SigningKey.VLEK.name)
-_Keys = Annotated[tuple[Annotated[str, one_of(*_KEYS)], ...], _MANY]
-_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
+_Keys = Annotated[tuple[Annotated[str, one_of(*_KEYS)], ...], MANY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,11 @@ class RequiredGuestPolicy:
         page_swap_disable: To keep the host from moving pages.
     """
 
-    single_socket: _Flag = False
-    mem_aes_256_xts: _Flag = False
-    rapl_dis: _Flag = False
-    ciphertext_hiding_dram: _Flag = False
-    page_swap_disable: _Flag = False
+    single_socket: Flag = False
+    mem_aes_256_xts: Flag = False
+    rapl_dis: Flag = False
+    ciphertext_hiding_dram: Flag = False
+    page_swap_disable: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +102,11 @@ class RequiredPlatform:
             looked.
     """
 
-    tsme: _Flag = False
-    ecc: _Flag = False
-    rapl_dis: _Flag = False
-    ciphertext_hiding_dram: _Flag = False
-    alias_check: _Flag = False
+    tsme: Flag = False
+    ecc: Flag = False
+    rapl_dis: Flag = False
+    ciphertext_hiding_dram: Flag = False
+    alias_check: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,28 +144,28 @@ class SnpPolicy:
             processor lines that are accepted, and none for others.
     """
 
-    measurements: _Sha384s = ()
-    id_key_digests: _Sha384s = ()
-    author_key_digests: _Sha384s = ()
-    host_data: _Sha256s = ()
-    family_ids: _Ids = ()
-    image_ids: _Ids = ()
+    measurements: Bytes48s = ()
+    id_key_digests: Bytes48s = ()
+    author_key_digests: Bytes48s = ()
+    host_data: Bytes32s = ()
+    family_ids: Bytes16s = ()
+    image_ids: Bytes16s = ()
     chip_ids: _ChipIds = ()
     signing_keys: _Keys = _KEYS
-    csp_ids: _Texts = ()
+    csp_ids: Texts = ()
     minimum_tcb: MinimumTcb | None = None
     minimum_launch_tcb: MinimumTcb | None = None
-    minimum_guest_svn: _U32 = 0
-    launch_mitigations: _U64 = 0
-    current_mitigations: _U64 = 0
+    minimum_guest_svn: U32 = 0
+    launch_mitigations: U64 = 0
+    current_mitigations: U64 = 0
     vmpl: _Vmpls = (0,)
     products: _Products = roots.AMD_PRODUCTS
-    allow_smt: _Flag = True
-    allow_cxl: _Flag = False
-    allow_migration: _Flag = False
+    allow_smt: Flag = True
+    allow_cxl: Flag = False
+    allow_migration: Flag = False
     guest_policy: RequiredGuestPolicy = field(default_factory=RequiredGuestPolicy)
     platform: RequiredPlatform = field(default_factory=RequiredPlatform)
-    insecure_allow_debug: _Flag = False
+    insecure_allow_debug: Flag = False
 
     def __post_init__(self) -> None:
         for key, pins in {**self.identity, "chip_ids": self.chip_ids}.items():

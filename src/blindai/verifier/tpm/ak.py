@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import EvidenceError
-from blindai.verifier import chains, der, roots
+from blindai.protocol import der
+from blindai.verifier import chains, roots
 from blindai.verifier.signatures import Algorithm
 from blindai.verifier.tpm.claims import GoogleInstance
 

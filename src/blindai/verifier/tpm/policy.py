@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from blindai.protocol.tpm import HASH_BYTES, PCR_COUNT
-from blindai.tables import Key, Rule, between, count, one_of
+from blindai.tables import Key, between, count, one_of
+from blindai.verifier.policy_types import MANY, U64, Flag, Texts
 from blindai.verifier.tpm.boot import GOOGLE_TECHNOLOGIES
 from blindai.verifier.tpm.claims import AkSource
 
 BANKS: Final = ("sha256", "sha384", "sha512")
 RESETTABLE: Final = frozenset({16, 23})  # by whoever runs (PFP 3.3.4)
-_MANY: Final = count(1, 1024)
-_Flag = Annotated[bool, Rule("true or false")]
-_U64 = Annotated[int, between(0, 2**64 - 1)]
 _Index = Annotated[int, between(0, PCR_COUNT - 1)]
-_Digests = Annotated[tuple[bytes, ...], _MANY]
+_Digests = Annotated[tuple[bytes, ...], MANY]
 _Indices = Annotated[tuple[_Index, ...], count(1, PCR_COUNT)]
-_Texts = Annotated[tuple[Annotated[str, Rule("text")], ...], _MANY]
 _Source = Annotated[str, one_of(*AkSource)]
 _Sources = Annotated[tuple[_Source, ...], count(1, len(AkSource))]
 _Technology = Annotated[str, one_of(*GOOGLE_TECHNOLOGIES)]
@@ -81,14 +78,14 @@ class TpmPolicy:
 
     pcrs: _Pins = ()
     ak_sources: _Sources = ()
-    minimum_firmware: _U64 = 0
-    require_safe_clock: _Flag = False
+    minimum_firmware: U64 = 0
+    require_safe_clock: Flag = False
     event_log_pcrs: _Indices = ()
-    require_secure_boot: _Flag = False
-    google_projects: _Texts = ()
-    google_zones: _Texts = ()
+    require_secure_boot: Flag = False
+    google_projects: Texts = ()
+    google_zones: Texts = ()
     google_technologies: _Technologies = ()
-    allow_console: _Flag = True
+    allow_console: Flag = True
 
     def __post_init__(self) -> None:
         if len({(pin.bank, pin.index) for pin in self.pcrs}) != len(self.pcrs):

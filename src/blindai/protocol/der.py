@@ -7,7 +7,9 @@ their tags, so depth is bounded by the code that asks.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from blindai.errors import EvidenceError
 
@@ -28,6 +30,10 @@ CONTEXT_0 = 0xA0
 CONTEXT_3 = 0xA3
 
 MAX_ELEMENTS = 64
+_TIMES = {
+    UTC_TIME: re.compile(r"[0-9]{12}Z"),
+    GENERALIZED_TIME: re.compile(r"[0-9]{14}Z"),
+}
 _MAX_INTEGER_BYTES = 21  # 20 octets of a serial number and a sign (RFC 5280, 4.1.2.2)
 
 
@@ -97,6 +103,24 @@ def integer(content: bytes, what: str) -> int:
     if value < 0 or len(content) != value.bit_length() // 8 + 1:
         raise EvidenceError(f"{what}: expected a non-negative integer in DER")
     return value
+
+
+def time(element: Element) -> datetime:
+    """A time in UTC, to the second (RFC 5280, 4.1.2.5).
+
+    Raises:
+        EvidenceError: If it is written in any other way, or does not exist.
+    """
+    digits = element.content.decode("latin-1")
+    form = _TIMES.get(element.tag)
+    if form is None or not form.fullmatch(digits):
+        raise EvidenceError("validity: expected UTCTime or GeneralizedTime with Z")
+    if element.tag == UTC_TIME:
+        digits = ("19" if digits >= "50" else "20") + digits
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise EvidenceError("validity: expected a time that exists") from error
 
 
 def _content(data: bytes, offset: int, what: str) -> tuple[int, int]:

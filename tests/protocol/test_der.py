@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
-from blindai.verifier import der
+from blindai.protocol import der
 
 
 @pytest.mark.parametrize(
