@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -192,3 +193,13 @@ def test_more_than_the_length_is_refused() -> None:
 def test_a_body_that_is_cut_short_is_refused(kind: Head) -> None:
     with pytest.raises(TransportError, match="got a closed connection"):
         Body(kind).end()
+
+
+def test_a_field_of_blanks_is_read_in_linear_time() -> None:
+    line = b"a:" + b" " * (MAX_HEAD_BYTES - 64) + b"\0"
+    before = time.process_time()
+
+    with pytest.raises(TransportError, match="expected header fields"):
+        head(line)
+
+    assert time.process_time() - before < 1

@@ -165,6 +165,8 @@ async def test_a_network_that_is_not_there_is_an_error(fetch: HttpFetch) -> None
         ("\u00b2", 0),
         ("soon", 0),
         ("", 0),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999", 0),
+        ("Mon, 01 Jan 2020 99999999999999999999:00:00 GMT", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: int) -> None:

@@ -133,7 +133,7 @@ def _tdx(details: TdxClaims) -> TdxPolicy:
         mr_owner_config=_pin(details.mr_owner_config),
         mr_service_td=_pin(details.mr_service_td),
         platform=_platform(details.platform),
-        allow_firmware_alone=not (rtmr[1] or rtmr[2]),
+        allow_firmware_alone=not rtmr[1],
         allow_sept_ve_enabled=not details.sept_ve_disable,
         allow_migration=details.migratable,
     )

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES: Final = 65536
 _MAX_LINE_BYTES: Final = 4096  # of a chunk's size with its extensions, or a trailer
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\0\r\n]*)?").fullmatch
-_FIELD_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\0\r\n]*[^\0\r\n \t])?)[ \t]*"
-).fullmatch
+_FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\0\r\n]*)").fullmatch
 _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?").fullmatch
 
@@ -181,7 +179,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     match = _FIELD_LINE(line)
     if match is None:
         raise TransportError("answer: expected header fields")
-    return match[1].lower(), match[2]
+    return match[1].lower(), match[2].strip(b" \t")
 
 
 def _framing(status: int, fields: Fields) -> tuple[int | None, bool]:

@@ -153,7 +153,7 @@ def read_retry_after(fields: Mapping[str, str], now: datetime) -> timedelta:
         return timedelta(seconds=int(value[:9]))
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for numbers that no date has
         return timedelta()
     if moment.utcoffset() is None:
         moment = moment.replace(tzinfo=UTC)

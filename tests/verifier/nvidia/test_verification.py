@@ -262,6 +262,17 @@ def test_a_gpu_that_is_there_twice_is_refused(vendor: Nvidia, verify: Verify) ->
         verify(both)
 
 
+def test_a_gpu_that_was_started_with_two_firmwares_is_one(
+    vendor: Nvidia, verify: Verify
+) -> None:
+    gpu = vendor.gpu()
+    again = replace(gpu, key=p384())
+    both = array(gpu.evidence(NONCE), again.evidence(NONCE))
+
+    with pytest.raises(VerificationError, match=r"^distinct GPUs: expected 2, got 1"):
+        verify(both)
+
+
 def test_two_gpus_are_two(vendor: Nvidia, verify: Verify) -> None:
     first, second = vendor.gpu(), vendor.gpu()
 

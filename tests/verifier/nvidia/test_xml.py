@@ -11,6 +11,7 @@ from blindai.verifier.nvidia.xml import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_ELEMENTS,
+    MAX_NAMESPACES,
     canonical,
     parse,
 )
@@ -220,3 +221,13 @@ def test_any_bytes_give_a_tree_or_the_error(data: bytes) -> None:
         parse(data)
     except EvidenceError:
         return
+
+
+def test_the_number_of_namespaces_in_scope_is_limited() -> None:
+    def declaring(prefixes: int) -> bytes:
+        declared = " ".join(f'xmlns:n{each}="n"' for each in range(prefixes))
+        return f"<a {declared}/>".encode()
+
+    assert parse(declaring(MAX_NAMESPACES - 1)).local == "a"
+    with pytest.raises(EvidenceError, match=f"at most {MAX_NAMESPACES} namespaces"):
+        parse(declaring(MAX_NAMESPACES))

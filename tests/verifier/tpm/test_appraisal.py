@@ -19,14 +19,14 @@ from blindai.testing.vendors.tpm import (
 from blindai.transcript import Check, Status
 from blindai.verifier import Policy, SnpPolicy
 from blindai.verifier.procedure import Procedure
-from blindai.verifier.result import VerifiedClaims
+from blindai.verifier.result import TOKEN, VerifiedClaims
 from blindai.verifier.tpm import appraise
 from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 Verify = Callable[..., tuple[VerifiedClaims, Procedure]]
 BINDING = Binding(bytes(range(32)), None)
 TPM = MadeUpTpm()
-KERNEL = PcrPin(index=11, digests=(bytes(31) + b"x", TPM.pcrs["sha256"][11]))
+KERNEL = PcrPin(index=4, digests=(bytes(31) + b"x", TPM.pcrs["sha256"][4]))
 ACCEPTED = TpmPolicy(pcrs=(KERNEL,))
 SNP = SnpPolicy(measurements=(b"m" * 48,))
 
@@ -94,7 +94,7 @@ SAID = (google_technology(1), separator(0), secure_boot(on=False), separator(7))
             id="another register",
         ),
         pytest.param(
-            ACCEPTED, changed(indices=(4,)), "PCR 11 (sha256)", "not quoted", id="none"
+            ACCEPTED, changed(indices=(7,)), "PCR 4 (sha256)", "not quoted", id="none"
         ),
         pytest.param(
             TpmPolicy(pcrs=(PcrPin(bank="sha384", index=4, digests=(b"d" * 48,)),)),
@@ -216,3 +216,23 @@ def test_a_policy_for_hardware_and_tpm_may_say_otherwise(verify: Verify) -> None
     found = appraise(verified, Policy(tpm=either, sev_snp=SNP))
 
     assert all(check.holds for check in found)
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        TpmPolicy(),
+        TpmPolicy(pcrs=(PcrPin(index=11, digests=(TPM.pcrs["sha256"][11],)),)),
+    ],
+)
+def test_a_genuine_tpm_is_refused_where_nothing_says_what_was_booted(
+    verify: Verify, accepted: TpmPolicy
+) -> None:
+    verified, _ = verify(GoogleVm(tpm=TPM).attest(BINDING))
+    genuine = replace(verified.root, simulated=False)
+    verified = VerifiedClaims(claims=verified.claims, root=genuine, token=TOKEN)
+    policy = Policy(tpm=accepted, insecure_accept_simulation=True)
+
+    (line,) = (each for each in appraise(verified, policy) if each.name == "PCRs")
+
+    assert not line.holds

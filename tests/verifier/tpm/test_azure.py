@@ -42,7 +42,7 @@ Verify = Callable[..., tuple[VerifiedClaims, Procedure]]
 ANCHORS = roots.SIMULATION
 BINDING = Binding(bytes(range(32)), None)
 VM = AzureVm()
-KERNEL = PcrPin(index=11, digests=(VM.tpm.pcrs["sha256"][11],))
+KERNEL = PcrPin(index=4, digests=(VM.tpm.pcrs["sha256"][4],))
 POLICY = Policy(
     sev_snp=SnpPolicy(measurements=(VM.platform.measurement,)),
     tpm=TpmPolicy(pcrs=(KERNEL,)),
@@ -79,7 +79,7 @@ def test_an_accepted_machine_is_accepted(verify: Verify) -> None:
 
     assert all(check.holds for check in lines)
     names = [check.name for check in lines]
-    assert names.index("measurement") < names.index("PCR 11 (sha256)")
+    assert names.index("measurement") < names.index("PCR 4 (sha256)")
 
 
 def test_debug_mode_of_the_hardware_is_the_machines(verify: Verify) -> None:
@@ -103,9 +103,9 @@ OFF = {"console-enabled": True, "secure-boot": False, "vmUniqueId": "0" * 36}
             id="another paravisor",
         ),
         pytest.param(
-            replace(POLICY, tpm=TpmPolicy(pcrs=(replace(KERNEL, index=4),))),
+            replace(POLICY, tpm=TpmPolicy(pcrs=(replace(KERNEL, index=7),))),
             VM,
-            "PCR 4 (sha256)",
+            "PCR 7 (sha256)",
             id="another kernel",
         ),
         pytest.param(

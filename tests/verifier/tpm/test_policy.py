@@ -9,7 +9,7 @@ from blindai.verifier import Policy
 from blindai.verifier.tpm.policy import PcrPin, TpmPolicy
 
 DIGEST = "ab" * 32
-PIN = f'[[tpm.pcrs]]\nindex = 11\ndigests = ["{DIGEST}"]\n'
+PIN = f'[[tpm.pcrs]]\nindex = 4\ndigests = ["{DIGEST}"]\n'
 
 
 def parse(table: str) -> TpmPolicy:
@@ -21,7 +21,7 @@ def parse(table: str) -> TpmPolicy:
 def test_a_register_is_pinned() -> None:
     policy = parse(PIN)
 
-    assert policy.pcrs == (PcrPin(index=11, digests=(bytes.fromhex(DIGEST),)),)
+    assert policy.pcrs == (PcrPin(index=4, digests=(bytes.fromhex(DIGEST),)),)
     assert policy.identity == {"pcrs": (bytes.fromhex(DIGEST),)}
 
 
@@ -56,7 +56,7 @@ digests = ["{"cd" * 48}"]
     assert not policy.allow_console
     assert [(pin.bank, pin.index) for pin in policy.pcrs] == [
         ("sha384", 4),
-        ("sha256", 11),
+        ("sha256", 4),
     ]
 
 
@@ -64,10 +64,21 @@ digests = ["{"cd" * 48}"]
     ("table", "message"),
     [
         pytest.param("[tpm]", "tpm: expected pcrs, got none", id="nothing pinned"),
-        pytest.param(PIN.replace("11", "16"), "expected pcrs", id="a debug register"),
-        pytest.param(PIN.replace("11", "23"), "expected pcrs", id="a resettable one"),
+        pytest.param(
+            PIN.replace("= 4", "= 16"), "expected pcrs", id="a debug register"
+        ),
+        pytest.param(PIN.replace("= 4", "= 11"), "expected pcrs", id="a kernel's own"),
+        pytest.param(PIN.replace("= 4", "= 0"), "expected pcrs", id="firmware alone"),
+        pytest.param(
+            PIN.replace("= 4", "= 17").replace(DIGEST, "ff" * 32),
+            "expected pcrs",
+            id="no dynamic launch",
+        ),
+        pytest.param(
+            PIN.replace("= 4", "= 23"), "expected pcrs", id="a resettable one"
+        ),
         pytest.param(PIN.replace(DIGEST, "00" * 32), "expected pcrs", id="zeros"),
-        pytest.param(PIN.replace("11", "24"), "0 to 23", id="register 24"),
+        pytest.param(PIN.replace("= 4", "= 24"), "0 to 23", id="register 24"),
         pytest.param(PIN.replace(DIGEST, "ab"), "32 bytes each", id="size"),
         pytest.param(PIN + PIN, "each register once", id="twice"),
         pytest.param(PIN + 'bank = "sha1"', "one of sha256", id="SHA-1"),
@@ -89,6 +100,6 @@ def test_other_tables_are_refused(table: str, message: str) -> None:
 
 
 def test_a_bank_and_another_may_pin_the_same_register() -> None:
-    other = f'[[tpm.pcrs]]\nbank = "sha384"\nindex = 11\ndigests = ["{"cd" * 48}"]\n'
+    other = f'[[tpm.pcrs]]\nbank = "sha384"\nindex = 4\ndigests = ["{"cd" * 48}"]\n'
 
     assert len(parse(PIN + other).pcrs) == 2

@@ -28,7 +28,7 @@ xfam = ["<16 hex>"]             # as it lies in the report
 mr_seam = ["<96 hex>"]          # TDX modules
 mr_config_id = ["<96 hex>"]     # likewise mr_owner, mr_owner_config
 mr_service_td = ["<96 hex>"]    # zero, which means none, if not given
-allow_firmware_alone = false    # accepts a policy of mr_td without rtmr1 or rtmr2
+allow_firmware_alone = false    # accepts a policy of mr_td without rtmr1
 allow_sept_ve_enabled = false   # Azure's trust domains need it
 allow_migration = false
 insecure_allow_debug = false
@@ -158,8 +158,8 @@ class TdxPolicy:
         mr_service_td: Service trust domains that may be bound, 48 bytes each; none may
             if empty, and zeros stand for none.
         platform: What is accepted of the machine.
-        allow_firmware_alone: Whether `mr_td` says enough without `rtmr1` or `rtmr2`:
-            where the firmware contains the kernel or a virtual TPM vouches for it.
+        allow_firmware_alone: Whether `mr_td` says enough without `rtmr1`: where the
+            firmware contains the kernel or a virtual TPM vouches for it.
         allow_sept_ve_enabled: Whether the host may have the guest meet pages that it
             did not accept as exceptions.
         allow_migration: Whether a service trust domain may move it.
@@ -187,12 +187,12 @@ class TdxPolicy:
     insecure_allow_debug: Flag = False
 
     def __post_init__(self) -> None:
-        kernel = self.rtmr1 or self.rtmr2 or self.allow_firmware_alone
-        if self.mr_td and not kernel:
+        # RTMR2 is extended by what was started: another kernel can do so just alike.
+        if self.mr_td and not (self.rtmr1 or self.allow_firmware_alone):
             raise ValueError(
-                "rtmr1: expected what the firmware may start, here or in rtmr2, got"
-                " none; mr_td alone lets the operator choose the kernel (where it"
-                " does not, say allow_firmware_alone = true)"
+                "rtmr1: expected what the firmware may start, got none; without it the"
+                " operator chooses the kernel (where the firmware contains it, say"
+                " allow_firmware_alone = true)"
             )
 
     @property

@@ -108,7 +108,7 @@ def verify(
             _verify_nonce(procedure, gpu, nonce)
             _verify_firmware(procedure, gpu)
             claims.append(_claims(gpu, root))
-    _verify_distinct(procedure, claims)
+    _verify_distinct(procedure, gpus)
     return tuple(claims)
 
 
@@ -190,20 +190,28 @@ def _verify_firmware(procedure: Procedure, gpu: _Gpu) -> None:
     )
 
 
-def _verify_distinct(procedure: Procedure, claims: list[GpuClaims]) -> None:
+def _verify_distinct(procedure: Procedure, gpus: tuple[_Gpu, ...]) -> None:
     """Step 6: one GPU that answers twice must not count as two.
+
+    The key that signs changes with the firmware; its issuer's, in the boot ROM, is the
+    device's own.
 
     Raises:
         VerificationError: If one does.
     """
-    different = len({each.key_digest for each in claims})
+    different = len({_device_key(each) for each in gpus})
     procedure.require(
         "distinct GPUs",
-        holds=different == len(claims),
-        expected=str(len(claims)),
+        holds=different == len(gpus),
+        expected=str(len(gpus)),
         actual=str(different),
         source="blindai design: attestation",
     )
+
+
+def _device_key(gpu: _Gpu) -> bytes:
+    """SubjectPublicKeyInfo of the leaf's issuer, authentic by now."""
+    return next(each.spki for each in gpu.pool if each.subject == gpu.leaf.issuer)
 
 
 def _claims(gpu: _Gpu, root: Root) -> GpuClaims:

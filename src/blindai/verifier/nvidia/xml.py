@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 4096
+MAX_NAMESPACES: Final = 16  # in the scope of an element
 
 _TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _ATTRIBUTE: Final = str.maketrans(
@@ -98,7 +99,7 @@ class Element:
 
 
 def parse(data: bytes) -> Element:
-    """Read a document of at most 256 KiB, 4096 elements and 16 levels.
+    """Read a document of at most 256 KiB, 4096 elements, 16 levels and namespaces.
 
     Raises:
         EvidenceError: If the bytes are anything else.
@@ -157,6 +158,8 @@ class _Reader:
         above = self._open[-1].scope if self._open else {"": ""}
         pairs = list(zip(listed[::2], listed[1::2], strict=True))
         scope = MappingProxyType({**above, **dict(_namespaces(pairs))})
+        if len(scope) > MAX_NAMESPACES:
+            raise EvidenceError(f"XML: expected at most {MAX_NAMESPACES} namespaces")
         space, local = _resolve(written, scope)
         element = Element(space, local, written, scope, _attributes(pairs, scope))
         if self._open:

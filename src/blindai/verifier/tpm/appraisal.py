@@ -20,27 +20,30 @@ AK: Final = "TPM 2.0 Library part 1, 9.5.3.3, attestation keys"
 PCR: Final = "TCG PC Client Platform Firmware Profile 3.3.4, PCR usage"
 FIRMWARE: Final = "TPM 2.0 Library part 2, 10.12.12, TPMS_ATTEST"
 CLOCK: Final = "TPM 2.0 Library part 2, 10.11.1, TPMS_CLOCK_INFO"
+_UNIDENTIFIED: Final = "the policy pins no register that says what was booted"
 LOG: Final = "TCG PC Client Platform Firmware Profile 10, event logging"
 
 
 def appraise(verified: VerifiedClaims, policy: Policy) -> Iterator[Check]:
     """All lines about a TPM whose attestation key has a certificate."""
     claims = verified.claims.of(TpmClaims)
-    yield from appraise_tpm(claims, verified.claims.measurement, policy)
+    yield from appraise_tpm(verified, claims, policy)
     yield from _google(claims, policy.tpm or TpmPolicy())
 
 
-def appraise_tpm(claims: TpmClaims, digest: bytes, policy: Policy) -> Iterator[Check]:
+def appraise_tpm(
+    verified: VerifiedClaims, claims: TpmClaims, policy: Policy
+) -> Iterator[Check]:
     """All lines about any TPM.
 
     Args:
+        verified: What the machine's evidence says; its measurement is the PCR digest.
         claims: What the quote says.
-        digest: The quote's PCR digest.
         policy: What is accepted.
     """
     accepted = policy.tpm or TpmPolicy()
     yield _ak_source(claims, accepted, policy)
-    yield from _registers(claims, digest, accepted)
+    yield from _registers(verified, claims, accepted)
     yield _firmware(claims, accepted)
     yield _clock(claims, accepted)
     yield _event_log(claims, accepted)
@@ -62,11 +65,20 @@ def _ak_source(claims: TpmClaims, accepted: TpmPolicy, policy: Policy) -> Check:
 
 
 def _registers(
-    claims: TpmClaims, digest: bytes, accepted: TpmPolicy
+    verified: VerifiedClaims, claims: TpmClaims, accepted: TpmPolicy
 ) -> Iterator[Check]:
-    if not accepted.pcrs:
+    """Each register that is pinned.
+
+    A genuine TPM quotes any machine, so where none of them says what was booted, that
+    is required and not evaluated: it refuses.
+    """
+    if not accepted.pins_identity:
         yield unevaluated(
-            "PCRs", reason=NOT_PINNED, actual=f"digest {digest.hex()}", source=PCR
+            "PCRs",
+            reason=_UNIDENTIFIED if accepted.pcrs else NOT_PINNED,
+            actual=f"digest {verified.claims.measurement.hex()}",
+            source=PCR,
+            required=not verified.root.simulated,
         )
     for pin in accepted.pcrs:
         value = claims.pcrs.get(pin.bank, {}).get(pin.index)

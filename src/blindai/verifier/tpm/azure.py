@@ -142,7 +142,7 @@ class Azure:
             claims=details.hardware, root=verified.root, token=TOKEN
         )
         yield from self.appraise_hardware(hardware, policy)
-        yield from appraise_tpm(details.tpm, verified.claims.measurement, policy)
+        yield from appraise_tpm(verified, details.tpm, policy)
         accepted = policy.tpm or TpmPolicy()
         on = details.configuration.console_enabled
         yield judge(

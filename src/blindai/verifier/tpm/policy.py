@@ -12,7 +12,11 @@ from blindai.verifier.tpm.boot import GOOGLE_TECHNOLOGIES
 from blindai.verifier.tpm.claims import AkSource
 
 BANKS: Final = ("sha256", "sha384", "sha512")
-RESETTABLE: Final = frozenset({16, 23})  # by whoever runs (PFP 3.3.4)
+# Extended before what is booted runs (PFP 3.3.4): 4 what firmware starts, 7 who may
+# have signed that; 17 and 18 what a dynamic launch starts. Others say nothing of it, or
+# can be extended by whatever runs with the digests of something else.
+IDENTIFYING: Final = frozenset({4, 7, 17, 18})
+_NO_LAUNCH: Final = 0xFF  # all bytes of 17 and 18 where there was none (PFP 3.3.4)
 _Index = Annotated[int, between(0, PCR_COUNT - 1)]
 _Digests = Annotated[tuple[bytes, ...], MANY]
 _Indices = Annotated[tuple[_Index, ...], count(1, PCR_COUNT)]
@@ -46,8 +50,13 @@ class PcrPin:
 
     @property
     def identifies(self) -> bool:
-        """Whether the values say what was booted: nobody can set them at will."""
-        return self.index not in RESETTABLE and all(map(any, self.digests))
+        """Whether the values say what was booted: what runs cannot reach them."""
+        return self.index in IDENTIFYING and all(map(_is_digest, self.digests))
+
+
+def _is_digest(value: bytes) -> bool:
+    """Whether something was measured: not zeros, nor what stands for no launch."""
+    return any(value) and any(each != _NO_LAUNCH for each in value)
 
 
 _Pins = Annotated[tuple[PcrPin, ...], count(1, 3 * PCR_COUNT)]
@@ -73,7 +82,7 @@ class TpmPolicy:
         allow_console: Whether an Azure VM may have a console.
 
     Raises:
-        ValueError: If a register is pinned twice, or to zeros, where it means nothing.
+        ValueError: If a register is pinned twice.
     """
 
     pcrs: _Pins = ()
@@ -96,3 +105,8 @@ class TpmPolicy:
         """What says which image, or whose, is accepted, by key."""
         identifying = (pin.digests for pin in self.pcrs if pin.identifies)
         return {"pcrs": tuple(digest for digests in identifying for digest in digests)}
+
+    @property
+    def pins_identity(self) -> bool:
+        """Whether something says what was booted, or whose."""
+        return any(self.identity.values())
