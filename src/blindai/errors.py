@@ -156,7 +156,7 @@ class AppraisalError(AttestationError):
     """
 
     next_step = (
-        "Send nothing. If this is a release you trust, add its values to the policy."
+        "Send nothing. Add a value to the policy only if you reviewed what it is of."
     )
 
     def __init__(self, transcript: Transcript) -> None:

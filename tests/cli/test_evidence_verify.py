@@ -221,6 +221,34 @@ def test_a_file_that_is_not_there_ends_with_2(run: Run) -> None:
     assert "no-such-file: cannot be read" in result.stderr
 
 
+def test_an_event_log_that_is_empty_is_not_left_out_silently(
+    run: Run, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+
+    result = run(*MILAN.words(), "--event-log", log)
+
+    assert result.exit_code == 4
+    assert "log: expected an event log, got nothing" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_a_file_that_is_something_else_comes_with_advice_about_files(
+    run: Run, command: str
+) -> None:
+    result = run("evidence", command, FOLDER / MILAN.endorsements[0])
+
+    assert result.exit_code == 4
+    assert "next: Give the whole file" in result.stderr
+
+
+def test_a_refusal_does_not_advise_to_accept_debug_mode(run: Run) -> None:
+    result = run(*VECTORS[3].words())
+
+    assert "only if you reviewed" in result.stderr
+
+
 def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")

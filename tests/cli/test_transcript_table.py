@@ -120,7 +120,13 @@ def test_agreement_is_said_once() -> None:
 
 @pytest.mark.parametrize(
     ("day", "left"),
-    [(-2, "2 days ago"), (0, "today"), (1, "in 1 day"), (30, "in 30 days")],
+    [
+        (-2, "2 days ago"),
+        (-1, "1 day ago"),
+        (0, "within a day"),
+        (1, "in 1 day"),
+        (9, "in 9 days"),
+    ],
 )
 def test_it_says_how_long_everything_lasts(day: int, left: str) -> None:
     now = datetime(2026, 6, 1, tzinfo=UTC)

@@ -60,10 +60,19 @@ def test_a_release_policy_contradicts_simulation(release: Path) -> None:
         blindai.Connection("https://e.test", policy=release, simulation=True)
 
 
-@pytest.mark.parametrize("where", [".", "absent.toml", "latin.toml"])
-def test_a_policy_that_cannot_be_read_is_refused(tmp_path: Path, where: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        (".", "Is a directory"),
+        ("absent.toml", "No such file or directory"),
+        ("latin.toml", "expected UTF-8"),
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_refused(
+    tmp_path: Path, where: str, why: str
+) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match=r"policy .*: cannot be read"):
+    with pytest.raises(ConfigurationError, match=rf"policy .*: cannot be read: {why}"):
         choose_policy(tmp_path / where, simulation=False)
 
 

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){1,512}")
 
 
+class EvidenceFileError(EvidenceError):
+    """A file is not the evidence, or what goes with it, that a command asks for."""
+
+    next_step = (
+        "Give the whole file, what belongs to it with --endorsements, and the --tee"
+        " that it is of; docs/policy.md has what each needs."
+    )
+
+
 def load_evidence(
     file: Path,
     tee: TeeName | None,
@@ -31,23 +40,26 @@ def load_evidence(
 
     Raises:
         CommandError: If a file cannot be read.
-        EvidenceError: If one is not what is expected.
+        EvidenceFileError: If one is not what is expected.
     """
     said: list[Endorsement] = []
     for path in endorsements:
         try:
             said += parse_endorsements(load(path))
         except EvidenceError as error:
-            raise EvidenceError(f"{path.name}: {error.message}") from error
+            raise EvidenceFileError(f"{path.name}: {error.message}") from error
+    log = load(event_log) if event_log else b""
+    if event_log and not log:
+        raise EvidenceFileError(f"{event_log.name}: expected an event log, got nothing")
     try:
         return read_evidence(
             load(file),
             tee=tee,
             endorsements=tuple(said),
-            event_log=load(event_log) if event_log else b"",
+            event_log=log,
         )
     except EvidenceError as error:
-        raise EvidenceError(f"{file.name}: {error.message}") from error
+        raise EvidenceFileError(f"{file.name}: {error.message}") from error
 
 
 def load(path: Path) -> bytes:

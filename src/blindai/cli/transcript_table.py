@@ -83,7 +83,9 @@ def _left(days: int) -> str:
     """In words; the part of a day that has begun is not counted."""
     match days:
         case 0:
-            return "today"
+            return "within a day"
+        case -1:
+            return "1 day ago"
         case _ if days < 0:
             return f"{-days} days ago"
         case 1:

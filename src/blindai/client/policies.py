@@ -94,8 +94,14 @@ def read_policy_file(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"policy {path}: cannot be read") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"policy {path}: cannot be read: {error.strerror}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"policy {path}: cannot be read: expected UTF-8"
+        ) from error
 
 
 def warn_of_danger(result: AttestationResult) -> None:

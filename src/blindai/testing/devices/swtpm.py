@@ -10,16 +10,21 @@ import atexit
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
-from blindai.attester.tpm import TpmDevice
+from blindai.attester.tpm import Tpm, TpmDevice, wire
+from blindai.attester.tpm.commands import OWNER
 from blindai.errors import HardwareAbsentError
 
 _STARTS_WITHIN_S: Final = 10
+_SHA256: Final = 0x000B
+_OWNER_WRITE_AND_READ: Final = 0x00020002  # TPMA_NV_OWNERWRITE, TPMA_NV_OWNERREAD
+_NV_BLOCK: Final = 512
 
 
 class SocketFiles:
@@ -85,3 +90,31 @@ def start_swtpm() -> tuple[TpmDevice, Path]:
 
     atexit.register(end)
     return TpmDevice(str(folder / "data"), SocketFiles()), folder
+
+
+def write_nv(tpm: Tpm, index: int, content: bytes) -> None:
+    """Define an NV index and write to it.
+
+    TPM2_NV_DefineSpace and TPM2_NV_Write (TPM 2.0 Library 1.59, part 3, 31.3, 31.7).
+    """
+    public = struct.pack(
+        ">IHIHH", index, _SHA256, _OWNER_WRITE_AND_READ, 0, len(content)
+    )
+    parameters = wire.sized(b"") + wire.sized(public)
+    _run(tpm, "TPM2_NV_DefineSpace", 0x12A, (OWNER,), parameters)
+    for start in range(0, len(content), _NV_BLOCK):
+        block = wire.sized(content[start : start + _NV_BLOCK])
+        parameters = block + struct.pack(">H", start)
+        _run(tpm, "TPM2_NV_Write", 0x137, (OWNER, index), parameters)
+
+
+def make_persistent(tpm: Tpm, handle: int, persistent: int) -> None:
+    """Keep an object under a handle of its own (28.5, TPM2_EvictControl)."""
+    to = struct.pack(">I", persistent)
+    _run(tpm, "TPM2_EvictControl", 0x120, (OWNER, handle), to)
+
+
+def _run(
+    tpm: Tpm, name: str, code: int, handles: tuple[int, ...], parameters: bytes
+) -> None:
+    tpm._run(name, code, handles, parameters, wire.PASSWORD)  # noqa: SLF001  commands that only firmware gives

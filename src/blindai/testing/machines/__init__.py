@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from blindai.testing.machines.azure import azure
 from blindai.testing.machines.intel import sgx, tdx
 from blindai.testing.machines.machine import Machine
 from blindai.testing.machines.nitro import nitro
@@ -28,5 +29,6 @@ MACHINES: Final[Mapping[str, Callable[[Mapping[str, str]], Machine]]] = {
     "tdx": tdx,
     "nitro": nitro,
     "tpm": tpm,
+    "azure": azure,
 }
 """By the TEE's name; each takes changes, a field's name and its new value as text."""

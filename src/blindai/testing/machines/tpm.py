@@ -69,17 +69,16 @@ def tpm(changes: Mapping[str, str]) -> Machine:
     """
     fields = dict(changes)
     secure = fields.pop("secure_boot", "on") != "off"
-    boot = _boot(fields.pop("boot", None), secure=secure)
-    log = _boot(fields.pop("log"), secure=secure) if "log" in fields else boot
+    words: dict[str, str] = {
+        name: fields.pop(name) for name in ("boot", "log") if name in fields
+    }
     last = datetime.fromisoformat(fields.pop("ak_not_after", LAST.isoformat()))
     forged = fields.pop("signing_key", None) is not None
     if fields:
         raise ValueError(f"changes: expected known fields, got {', '.join(fields)}")
     device, folder = start_swtpm()
     asked = Tpm(device)
-    for measured in boot:
-        digest = measured.digest(_BANK)
-        asked.extend_pcr(measured.register, [(HASH_NUMBERS[_BANK], digest)])
+    log = measure(asked, words, secure=secure)
     event_log = folder / "binary_bios_measurements"
     event_log.write_bytes(write_log(log))
     key = p256().public_key() if forged else _key(TpmAttester(asked).public_key())
@@ -95,6 +94,23 @@ def tpm(changes: Mapping[str, str]) -> Machine:
         root=digest_of(google_root().certificate).hex(),
     )
     return Machine(attester=TpmAttester(asked, sources), policy=policy)
+
+
+def measure(
+    tpm: Tpm, words: Mapping[str, str], *, secure: bool
+) -> tuple[Measurement, ...]:
+    """Measure what a machine starts, and say what it writes down about that.
+
+    Args:
+        tpm: Where to measure.
+        words: `boot` is another kernel, `log` the one that is written down instead.
+        secure: Whether secure boot is on.
+    """
+    boot = _boot(words.get("boot"), secure=secure)
+    for measured in boot:
+        digest = measured.digest(_BANK)
+        tpm.extend_pcr(measured.register, [(HASH_NUMBERS[_BANK], digest)])
+    return _boot(words["log"], secure=secure) if "log" in words else boot
 
 
 def _boot(kernel: str | None, *, secure: bool) -> tuple[Measurement, ...]:
