@@ -13,11 +13,14 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MUTANTS = Path("mutants")
 PACKAGE = MUTANTS / "src/blindai/verifier"
