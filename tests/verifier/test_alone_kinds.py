@@ -172,6 +172,8 @@ def test_gpus_are_held_against_their_table() -> None:
     result = accept(Kind("", gpus(NONCE)), with_gpus(GpuPolicy()), NONCE)
 
     assert result.pinned
+    assert result.verified.claims.nonce == NONCE
+    assert not result.verified.claims.debug
     assert line(result, "kind of TEE").actual == "one with it"
     with pytest.raises(AppraisalError, match="GPUs: expected at least 2, got 1"):
         accept(Kind("", gpus(NONCE)), with_gpus(GpuPolicy(minimum_gpus=2)))

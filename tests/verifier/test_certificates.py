@@ -260,6 +260,18 @@ def test_the_last_line_may_have_no_end() -> None:
     assert parse_pem(PEM.rstrip()) == parse_pem(PEM)
 
 
+def test_there_may_be_empty_lines_around() -> None:
+    assert parse_pem(b"\r\n\n" + PEM + b"\n\r\n") == parse_pem(PEM)
+
+
+def test_there_may_be_as_many_as_the_limits_say() -> None:
+    longest = 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES
+    begin = b"-----BEGIN"
+    most = (begin + PEM.split(begin)[1]) * MAX_CERTIFICATES
+
+    assert len(parse_pem(most.ljust(longest, b"\n"))) == MAX_CERTIFICATES
+
+
 @pytest.mark.parametrize(
     ("pem", "message"),
     [
@@ -267,6 +279,11 @@ def test_the_last_line_may_have_no_end() -> None:
         pytest.param(PEM * 6, f"at most {MAX_CERTIFICATES}", id="eighteen"),
         pytest.param(PEM + b"text", "nothing else", id="text after"),
         pytest.param(b"text" + PEM, "nothing else", id="text before"),
+        *(
+            pytest.param(each, "nothing else", id=f"one character, {place}")
+            for text in (b" ", b"X")
+            for place, each in (("after", PEM + text), ("before", text + PEM))
+        ),
         pytest.param(PEM.replace(b"MII", b"M\xffI"), "PEM", id="not ASCII"),
         pytest.param(PEM.replace(b"MII", b"=MII"), "base64", id="not base64"),
         pytest.param(

@@ -154,6 +154,21 @@ class TestBinding:
         assert line.actual == caught.value.message
 
 
+def test_the_relying_party_may_bring_endorsements_itself() -> None:
+    parts = parse_attestation(COLLECTION)
+    bare = replace(parts, evidence=replace(parts.evidence, endorsements=()))
+
+    result = verify(
+        encode_attestation(bare),
+        nonce=NONCE,
+        policy=SIMULATION,
+        now=NOW,
+        endorsements=parts.evidence.endorsements,
+    )
+
+    assert result.claims.measurement == PLATFORM.measurement
+
+
 def test_evidence_for_key_release_is_accepted_for_key_release() -> None:
     collection = SimulatedEvidence(PLATFORM, purpose=Purpose.KEY_RELEASE).attestation(
         NONCE

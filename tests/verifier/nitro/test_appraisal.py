@@ -187,6 +187,13 @@ def test_a_document_with_a_nonce_that_nobody_asked_for_is_refused(
         accept(collection(None, nonce=NONCE))
 
 
+def test_a_document_with_an_empty_nonce_is_authentic_and_answers_none(
+    accept: Accept, collection: Make
+) -> None:
+    with pytest.raises(AppraisalError, match=r"^nonce: expected the one"):
+        accept(collection(None, nonce=b""))
+
+
 def test_a_document_without_the_nonce_is_bound_by_its_user_data(
     accept: Accept, collection: Make
 ) -> None:
