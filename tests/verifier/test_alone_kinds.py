@@ -16,6 +16,7 @@ from blindai.protocol.attestation import (
 )
 from blindai.protocol.keyset import Binding
 from blindai.testing import NOW
+from blindai.testing.vendors.amd import MadeUpAmd
 from blindai.testing.vendors.aws import Aws
 from blindai.testing.vendors.azure import AzureVm
 from blindai.testing.vendors.intel import ISSUED, Intel
@@ -30,9 +31,10 @@ from blindai.verifier import (
     InsecureRoot,
     NitroPolicy,
     Policy,
+    roots,
     verify_evidence,
 )
-from blindai.verifier.roots import SIMULATED
+from blindai.verifier.roots import SIMULATED, Anchors
 
 NONCE = bytes(range(32))
 OTHER = b"x" * 32
@@ -57,6 +59,21 @@ class MadeUp(Baseline):
     @property
     def policy(self) -> Policy:
         return replace(super().policy, insecure_roots=ROOTS, unpinned=True)
+
+
+def test_what_genuine_evidence_does_not_pin_stands_in_a_baselines_way_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    amd = MadeUpAmd("Genoa")
+    genuine = Anchors((replace(amd.root, simulated=False),))
+    monkeypatch.setattr(roots, "PINNED", genuine)  # there is no genuine one to sign
+
+    result = verify_evidence(amd.evidence(), policy=Baseline(), nonce=None, now=NOW)
+
+    (line,) = (c for c in result.transcript.checks if c.name == "measurement")
+    assert not result.verified.root.simulated
+    assert line.status is Status.NOT_EVALUATED
+    assert not line.required
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ _AK_TEMPLATE: Final = struct.pack(">HHIH", 0x0001, 0x000B, 0x00050072, 0) + stru
     ">HHHHIH", 0x0010, 0x0014, 0x000B, 2048, 0, 0
 )
 _MODULUS_BYTES: Final = 256
+_LOADER: Final = 4
 _KERNEL: Final = 11
 _POLICY: Final = """\
 version = 1
@@ -40,6 +41,10 @@ products = ["Genoa"]
 [tpm]
 event_log_pcrs = [0, 4, 7, 11]
 require_secure_boot = true
+
+[[tpm.pcrs]]
+index = 4
+digests = ["{loader}"]
 
 [[tpm.pcrs]]
 index = 11
@@ -92,9 +97,11 @@ def azure(changes: Mapping[str, str]) -> Machine:
         endorsements=(Endorsement(PEM_CHAIN_TYPE, chain),),
         sealed=SealedSecret(folder / "tpm_sealed_key", asked),
     )
+    usual = MadeUpTpm().pcrs["sha256"]
     policy = _POLICY.format(
         measurement=SimulatedPlatform().measurement.hex(),
-        kernel=MadeUpTpm().pcrs["sha256"][_KERNEL].hex(),
+        loader=usual[_LOADER].hex(),
+        kernel=usual[_KERNEL].hex(),
         root=roots.SIMULATED.digest.hex(),
     )
     return Machine(attester=AzureAttester(asked, sources), policy=policy)
