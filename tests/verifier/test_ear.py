@@ -177,7 +177,14 @@ def test_what_was_not_authentic_says_nothing_else(
 
 @pytest.mark.parametrize(
     ("nonce", "there"),
-    [(None, False), (b"short", False), (NONCE, True), (bytes(65), False)],
+    [
+        (None, False),
+        (bytes(7), False),
+        (bytes(8), True),
+        (NONCE, True),
+        (bytes(64), True),
+        (bytes(65), False),
+    ],
 )
 def test_a_nonce_that_fits_is_echoed(nonce: bytes | None, *, there: bool) -> None:
     assert ("eat_nonce" in submodule(accepted(nonce=nonce))) is there
@@ -187,6 +194,13 @@ def test_a_nonce_is_in_base64url() -> None:
     echoed = submodule(accepted(nonce=NONCE))["eat_nonce"]
 
     assert base64.urlsafe_b64decode(echoed + "=") == NONCE
+    assert "=" not in echoed
+
+
+def test_all_lines_are_the_verifiers_own_claims() -> None:
+    said = submodule(accepted())["ear_verifier_claims"]
+
+    assert said == {"checks": [each.to_json() for each in GENUINE.checks]}
 
 
 def decode(part: str) -> bytes:
@@ -209,6 +223,7 @@ def test_a_key_on_p256_signs_as_es256() -> None:
     head, body, signature = sign(claims, P256).split(".")
 
     assert json.loads(decode(head)) == {"alg": "ES256", "typ": "JWT"}
+    assert len(decode(signature)) == 64
     r, s = (
         int.from_bytes(half)
         for half in (decode(signature)[:32], decode(signature)[32:])

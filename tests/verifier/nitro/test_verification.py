@@ -168,12 +168,29 @@ def test_a_list_that_names_another_is_no_matter(aws: Aws, verify: Verify) -> Non
 # 3. The signature.
 
 
+DECIPHER_ONLY = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=True,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=True,
+)
+
+
 @pytest.mark.parametrize(
     "extensions",
     [
         pytest.param(leaf_extensions(authority=True), id="an authority"),
         pytest.param(leaf_extensions(digital_signature=False), id="another usage"),
         pytest.param(leaf_extensions()[:1], id="no usage"),
+        pytest.param(
+            (leaf_extensions()[0], (DECIPHER_ONLY, False)),
+            id="a usage in the ninth bit",
+        ),
     ],
 )
 def test_a_key_that_is_not_for_signatures_is_refused(

@@ -134,6 +134,12 @@ def test_a_policy_that_pins_everything_accepts_what_it_pins() -> None:
             " got 96.00.5E.00.01",
             id="least VBIOS",
         ),
+        pytest.param(
+            {"minimum_vbios_version": "96.00.5E.01.00"},
+            "GPU 0: least VBIOS version: expected at least 96.00.5E.01.00,"
+            " got 96.00.5E.00.01",
+            id="least VBIOS, its fourth number",
+        ),
     ],
 )
 def test_what_is_not_accepted_is_refused(
@@ -226,6 +232,15 @@ def test_one_of_several_releases_has_to_match_in_full() -> None:
     assert not refused(reference_values=(VBIOS, other, DRIVER))
     half = replace(DRIVER, measurements=(f"21:{OTHER}",))
     assert refused(reference_values=(VBIOS, other, half))
+
+
+def test_of_several_releases_the_closest_is_told() -> None:
+    far = replace(DRIVER, measurements=(f"7:{OTHER}", f"21:{OTHER}"))
+    near = replace(DRIVER, measurements=(f"21:{OTHER}",))
+
+    (told,) = refused(reference_values=(VBIOS, far, near))
+
+    assert told.endswith("got others at index 21")
 
 
 def test_the_product_is_the_chip_s() -> None:

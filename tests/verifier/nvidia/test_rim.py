@@ -151,6 +151,11 @@ def test_blanks_between_elements_are_no_matter(read: Reader) -> None:
             id="base64",
         ),
         pytest.param(
+            {"key_info": "<ds:X509Certificate>YQ==.</ds:X509Certificate>"},
+            "expected base64",
+            id="a dot in base64",
+        ),
+        pytest.param(
             {"key_info": "<ds:X509Certificate>é</ds:X509Certificate>"},
             "expected base64",
             id="letters",

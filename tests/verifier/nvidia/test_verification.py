@@ -61,6 +61,19 @@ def test_the_claims_are_what_the_gpu_signed(
     )
 
 
+def test_lists_are_required_of_nvidias_certificates_but_not_of_the_gpus_own(
+    vendor: Nvidia, verify: Verify, anchors: Anchors
+) -> None:
+    procedure = Procedure()
+    strict = replace(anchors, require_revocation=True)
+
+    verify(array(vendor.gpu().evidence(NONCE)), believed=strict, procedure=procedure)
+
+    lines = procedure.transcript.checks
+    required = [each.required for each in lines if each.name.endswith("revocation")]
+    assert required == [True, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("model", "architecture"),
     [

@@ -85,6 +85,14 @@ def test_an_element_can_be_left_out() -> None:
     assert root.text == " ,. "
 
 
+def test_an_element_further_down_can_be_left_out_too() -> None:
+    root = parse(b"<a><b><c/>x</b></a>")
+    (below,) = root.elements
+    (lowest,) = below.elements
+
+    assert canonical(root, without=lowest) == b"<a><b>x</b></a>"
+
+
 def test_an_attribute_is_found_by_namespace() -> None:
     root = parse(b'<a xmlns="u" xmlns:x="v" x:k="1" k="2"/>')
 

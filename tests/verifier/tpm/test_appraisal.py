@@ -17,7 +17,7 @@ from blindai.testing.vendors.tpm import (
     separator,
 )
 from blindai.transcript import Check, Status
-from blindai.verifier import Policy, SnpPolicy
+from blindai.verifier import Policy, SnpPolicy, TdxPolicy
 from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import TOKEN, VerifiedClaims
 from blindai.verifier.tpm import appraise
@@ -29,6 +29,7 @@ TPM = MadeUpTpm()
 KERNEL = PcrPin(index=4, digests=(bytes(31) + b"x", TPM.pcrs["sha256"][4]))
 ACCEPTED = TpmPolicy(pcrs=(KERNEL,))
 SNP = SnpPolicy(measurements=(b"m" * 48,))
+TDX = TdxPolicy(mr_td=(b"m" * 48,), allow_firmware_alone=True)
 
 
 def lines(
@@ -57,6 +58,12 @@ def test_an_accepted_machine_is_accepted(verify: Verify) -> None:
 
     assert {check.status for check in found.values()} == {Status.PASSED}
     assert found["event log"].actual.endswith("PCR 0-16, 23")
+
+
+def test_all_that_replays_may_be_asked_for(verify: Verify) -> None:
+    found = lines(verify, replace(ACCEPTED, event_log_pcrs=(*range(17), 23)))
+
+    assert found["event log"].status is Status.PASSED
 
 
 def test_what_is_not_pinned_is_shown(verify: Verify) -> None:
@@ -199,10 +206,19 @@ def test_a_clock_that_was_set_back_is_refused_if_it_matters(
     assert found == refused
 
 
-def test_a_policy_for_hardware_and_tpm_takes_no_tpm_alone(verify: Verify) -> None:
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(Policy(tpm=ACCEPTED, sev_snp=SNP), id="SEV-SNP"),
+        pytest.param(Policy(tpm=ACCEPTED, tdx=TDX), id="TDX"),
+    ],
+)
+def test_a_policy_for_hardware_and_tpm_takes_no_tpm_alone(
+    verify: Verify, policy: Policy
+) -> None:
     verified, _ = verify(GoogleVm(tpm=TPM).attest(BINDING))
 
-    found = list(appraise(verified, Policy(tpm=ACCEPTED, sev_snp=SNP)))
+    found = list(appraise(verified, policy))
 
     assert [str(check) for check in found if not check.holds] == [
         "attestation key: expected vouched for by the hardware-report, got certificate"

@@ -63,6 +63,7 @@ def test_honest_evidence_is_verified(verify: Verify) -> None:
     assert details.hardware.of(SnpClaims).vmpl == 0
     assert details.tpm.ak_source is AkSource.HARDWARE
     assert details.tpm.pcrs == VM.tpm.pcrs
+    assert details.tpm.boot.secure_boot is True
     assert details.configuration == AzureConfiguration(
         vm_id="00000000-0000-0000-0000-000000000000",
         secure_boot=True,

@@ -114,6 +114,12 @@ def test_other_claims_are_refused(data: bytes, message: str) -> None:
         parse_runtime_claims(data)
 
 
+def test_a_number_may_have_zeros_in_front() -> None:
+    long = keys(e="AAAAAAEAAQ")
+
+    assert parse_runtime_claims(long).ak == parse_runtime_claims(keys()).ak
+
+
 def test_what_the_guest_wrote_is_read() -> None:
     data = claims(**{"user-data": "AB" * 64})
 
