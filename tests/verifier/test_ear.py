@@ -197,6 +197,12 @@ def test_a_nonce_is_in_base64url() -> None:
     assert "=" not in echoed
 
 
+def test_the_last_letter_of_a_nonce_may_be_any() -> None:
+    nonce = bytes(8) + b"\x17"
+
+    assert submodule(accepted(nonce=nonce))["eat_nonce"] == "AAAAAAAAAAAX"
+
+
 def test_all_lines_are_the_verifiers_own_claims() -> None:
     said = submodule(accepted())["ear_verifier_claims"]
 

@@ -266,6 +266,19 @@ def test_other_logs_are_refused(data: bytes, message: str) -> None:
         eventlog.parse(data)
 
 
+def test_a_log_may_be_as_long_as_the_limit_says() -> None:
+    longest = LOG.ljust(256 * 1024, b"\x00")
+
+    assert eventlog.parse(longest) == eventlog.parse(LOG)
+
+
+def test_a_header_may_have_as_many_algorithms_as_the_limit_says() -> None:
+    unknown = [(0x30, 1), (0x31, 64), *((0x32 + more, 32) for more in range(6))]
+    header = header_of(b"".join(struct.pack("<HH", *each) for each in unknown), 8)
+
+    assert len(eventlog.parse(header).algorithms) == 8
+
+
 @given(st.binary(max_size=128))
 def test_any_bytes_give_a_log_or_the_one_error(data: bytes) -> None:
     try:

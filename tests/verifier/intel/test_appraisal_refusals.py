@@ -62,6 +62,18 @@ ADVISORIES = ("INTEL-SA-00289", "INTEL-SA-00615")
         ),
         pytest.param(
             ENCLAVE,
+            on(
+                tcb_statuses=("OutOfDate",),
+                accepted_advisories=ADVISORIES,
+                rejected_advisories=ADVISORIES[1:],
+            ),
+            OUT_OF_DATE,
+            "open advisories: expected none but INTEL-SA-00289, INTEL-SA-00615, and not"
+            " INTEL-SA-00615, got INTEL-SA-00289, INTEL-SA-00615",
+            id="advisory that is accepted and rejected",
+        ),
+        pytest.param(
+            ENCLAVE,
             on(minimum_tcb_evaluation_data_number=21),
             INTEL,
             "TCB evaluation data number: expected at least 21, got 20",

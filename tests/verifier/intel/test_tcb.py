@@ -101,7 +101,7 @@ def test_a_platform_has_the_first_level_that_it_reaches(
 )
 def test_a_platform_below_all_levels_is_refused(body: Body, platform: Platform) -> None:
     with pytest.raises(
-        VerificationError, match=r"platform TCB level: .* got below all"
+        VerificationError, match=r"^platform TCB level: .* got below all \(CPUSVN 05"
     ):
         verify(changed(platform=platform).evidence(body))
 
@@ -133,13 +133,24 @@ def test_an_old_or_unknown_tdx_module_is_refused(svn: list[int], line: str) -> N
         verify(INTEL.evidence(body))
 
 
-def test_a_tdx_module_of_1_0_is_judged_with_the_platform() -> None:
+def of_1_0() -> Intel:
+    """An Intel whose highest level is of a TDX module of 1.0."""
     zeros = [{"svn": n} for n in (6, 0, 3, *[0] * 13)]
     tcb = {"sgxtcbcomponents": [{"svn": 5}] * 16, "pcesvn": 13}
-    older = changed(change_tcb_info=level(tcb=tcb | {"tdxtcbcomponents": zeros}))
+    return changed(change_tcb_info=level(tcb=tcb | {"tdxtcbcomponents": zeros}))
+
+
+def test_an_old_tdx_module_of_1_0_is_refused() -> None:
+    body = TrustDomain(tee_tcb_svn=bytes([5, 0, 3]) + bytes(13))
+
+    with pytest.raises(VerificationError, match=r"platform TCB level: .* below all"):
+        verify(of_1_0().evidence(body))
+
+
+def test_a_tdx_module_of_1_0_is_judged_with_the_platform() -> None:
     body = TrustDomain(tee_tcb_svn=bytes([6, 0, 3]) + bytes(13))
 
-    verified, procedure = verify(older.evidence(body))
+    verified, procedure = verify(of_1_0().evidence(body))
 
     names = [check.name for check in procedure.transcript.checks]
     assert verified.claims.of(TdxClaims).platform.tcb_status == "UpToDate"
@@ -208,6 +219,24 @@ def test_bits_that_intel_masks_are_not_expected() -> None:
 def test_a_revoked_one_is_refused(made_by: Intel) -> None:
     with pytest.raises(VerificationError, match=r"TCB status: .*, got Revoked"):
         verify(made_by.evidence(TRUST_DOMAIN))
+
+
+@pytest.mark.parametrize("body", [ENCLAVE, TRUST_DOMAIN])
+@pytest.mark.parametrize("statement", ["change_tcb_info", "change_qe_identity"])
+def test_what_intel_says_of_platform_and_quoting_enclave_counts_for_both(
+    body: Body, statement: str
+) -> None:
+    revoked = changed(**{statement: level(tcbStatus="Revoked")})
+    advised = changed(
+        **{statement: level(tcbStatus="OutOfDate", advisoryIDs=["INTEL-SA-00001"])}
+    )
+
+    with pytest.raises(VerificationError, match=r"^TCB status: .*, got Revoked"):
+        verify(revoked.evidence(body))
+    details = verify(advised.evidence(body))[0].claims.details
+    assert isinstance(details, SgxClaims | TdxClaims)
+    assert details.platform.tcb_status == "OutOfDate"
+    assert "INTEL-SA-00001" in details.platform.advisory_ids
 
 
 OLD_MODULE = bytes([4, 1, 3]) + bytes(13)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from blindai.errors import EvidenceError, VerificationError
+from blindai.protocol.attestation import NITRO_DOCUMENT_TYPE, Evidence
 from blindai.testing import NOW
 from blindai.testing.vendors.aws import (
     LEAF_AGE,
@@ -21,9 +23,11 @@ from blindai.testing.vendors.aws import (
     leaf_extensions,
 )
 from blindai.testing.vendors.pki import Authority, der, p256, p384
-from blindai.verifier import roots
+from blindai.verifier import nitro, roots
 from blindai.verifier.nitro.claims import NitroClaims
+from blindai.verifier.procedure import Procedure
 from blindai.verifier.result import VerifiedClaims
+from blindai.verifier.roots import Anchors
 
 Verify = Callable[..., VerifiedClaims]
 DAY = timedelta(days=1)
@@ -166,6 +170,20 @@ def test_a_list_that_names_another_is_no_matter(aws: Aws, verify: Verify) -> Non
 
 
 # 3. The signature.
+
+
+def test_lists_are_required_of_aws_certificates_that_live_for_more_than_hours(
+    aws: Aws, anchors: Anchors
+) -> None:
+    procedure = Procedure()
+    evidence = Evidence(media_type=NITRO_DOCUMENT_TYPE, evidence=aws.document(now=NOW))
+    strict = replace(anchors, require_revocation=True)
+
+    nitro.verify(evidence, procedure, NOW, strict)
+
+    lines = procedure.transcript.checks
+    required = [each.required for each in lines if each.name.endswith("revocation")]
+    assert required == [True, True, False, False]
 
 
 DECIPHER_ONLY = x509.KeyUsage(

@@ -62,6 +62,11 @@ def test_a_decoder_that_is_off_says_so() -> None:
     assert parse(without=11).nvdec0
 
 
+def test_a_board_is_written_with_gaps_where_a_part_is_not_said() -> None:
+    assert parse(without=15).board == "1010_0200_"
+    assert parse({15: b"88X\0"}).board == "1010_0200_88X"
+
+
 def test_a_fwid_that_is_missing_is_none() -> None:
     assert parse(without=20).fwid is None
 

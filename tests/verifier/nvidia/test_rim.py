@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -57,6 +58,14 @@ def test_what_it_lists_is_taken_out(read: Reader) -> None:
         measurements=tuple(f"{n}:{MEASUREMENTS[n].hex()}" for n in (7, 8, 9)),
         name="NVIDIA RIM GH100 550.90.07",
     )
+
+
+def test_base64_may_be_written_in_lines(read: Reader) -> None:
+    file = Rim().file(read.vendor)
+    lines = re.sub(rb"(SignatureValue>.{9})", rb"\1\n  ", file, count=1)
+
+    assert lines != file
+    assert read.read(lines) == read()
 
 
 def test_only_what_is_active_counts(read: Reader) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
+from blindai.protocol.tpm import HASHES
 from blindai.testing.vendors.pki import p256
 from blindai.testing.vendors.tpm import QuoteFields, select, sign_quote
 from blindai.verifier.tpm.claims import Clock
@@ -99,6 +100,14 @@ def test_a_quote_that_is_cut_is_refused() -> None:
 def test_other_signatures_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(EvidenceError, match=message):
         parse_signature(data)
+
+
+def test_a_quote_may_be_of_every_bank() -> None:
+    banks = tuple(select(name, (0,)) for name in HASHES.values())
+
+    quote = parse_quote(replace(FIELDS, selection=banks).encode())
+
+    assert [name for name, _ in quote.selection] == list(HASHES.values())
 
 
 def test_registers_are_digested_as_they_are_selected() -> None:

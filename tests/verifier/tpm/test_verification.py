@@ -257,6 +257,16 @@ def test_malformed_evidence_is_refused(
         verify(evidence)
 
 
+def test_a_name_may_be_as_long_as_the_limit_says(verify: Verify) -> None:
+    longest = "z" * 128
+
+    verified, _ = verify(certified(*ak_extensions(Instance(zone=longest))))
+
+    instance = verified.claims.of(TpmClaims).instance
+    assert instance is not None
+    assert instance.zone == longest
+
+
 def test_no_bit_of_what_is_signed_can_change(verify: Verify) -> None:
     sent = parse_tpm_evidence(EVIDENCE.evidence)
 
