@@ -88,7 +88,7 @@ $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 	@$(PIP) $(LOCKED) -r requirements/fuzz.txt
 	@touch $@
 
-# One change at a time in the verifier: which does no test notice? All of it takes hours, so
+# One change at a time in the verifier: which does no test notice? All of it takes an hour, so
 # parts can be named: make mutants ONLY="snp chains".
 ONLY ?=
 mutants: $(VENV)/.mutants

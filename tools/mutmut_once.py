@@ -3,8 +3,9 @@
     python tools/mutmut_once.py run 'blindai.verifier.chains.*'
 
 mutmut starts pytest anew in the process that it forks for a mutant, which takes longer
-than the tests do. Here pytest collects before the fork, and runs all tests once without
-a mutant: what the session's fixtures made up is there already.
+than the tests do. Here pytest collects before the fork, and runs all tests without a
+mutant: what the session's fixtures made up is there already. It does so twice, because
+a test that passes only once would take all mutants for noticed.
 """
 
 from __future__ import annotations
@@ -33,10 +34,8 @@ class Once(PytestRunner):
             if self.session is None:
                 self.session = self._collect()
             items = {item.nodeid: item for item in self.session.items}
-            chosen = (
-                [items[name] for name in tests] if mutant_name else [*items.values()]
-            )
-            return int(not all(passes(item, self.session) for item in chosen))
+            chosen = tests if mutant_name else [*items, *items]
+            return int(not all(passes(items[name], self.session) for name in chosen))
 
     def _collect(self) -> pytest.Session:
         """A session with all tests, that never ends."""
