@@ -46,6 +46,11 @@ def test_anything_else_is_refused(data: str, message: str) -> None:
         der.only(bytes.fromhex(data), der.SEQUENCE, "test")
 
 
+def test_a_later_element_that_is_cut_short_is_refused() -> None:
+    with pytest.raises(EvidenceError, match="got fewer"):
+        der.elements(bytes.fromhex("0500" + "3001"), "test")
+
+
 @pytest.mark.parametrize(
     ("content", "value"),
     [("00", 0), ("7f", 127), ("0080", 128), ("00" + 20 * "ff", 2**160 - 1)],

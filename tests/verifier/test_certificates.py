@@ -99,12 +99,26 @@ def test_utc_times_before_1950_are_of_this_century() -> None:
         pytest.param(
             seq(*[tlv(der.GENERALIZED_TIME, b"20250101000000.5Z")] * 2), id="fraction"
         ),
-        pytest.param(seq(*[tlv(der.INTEGER, b"250101000000Z")] * 2), id="no time"),
+        pytest.param(seq(*[tlv(der.INTEGER, b"20250101000000Z")] * 2), id="no time"),
+        pytest.param(
+            seq(*[tlv(der.UTC_TIME, b"20250101000000Z")] * 2), id="four digits in UTC"
+        ),
+        pytest.param(
+            seq(*[tlv(der.GENERALIZED_TIME, b"2025010100000Z")] * 2), id="a digit less"
+        ),
     ],
 )
 def test_other_times_are_refused(times: bytes) -> None:
     with pytest.raises(EvidenceError, match="validity"):
         parse_certificate(with_field(VALIDITY, times))
+
+
+def test_a_certificate_may_be_as_long_as_the_limit_says() -> None:
+    room = MAX_CERTIFICATE_BYTES - len(with_extensions(extension("2a", bytes(1000))))
+    longest = with_extensions(extension("2a", bytes(1000 + room)))
+
+    assert len(longest) == MAX_CERTIFICATE_BYTES
+    assert parse_certificate(longest).digest
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def parse_pem(pem: bytes) -> tuple[Certificate, ...]:
         raise EvidenceError(
             f"certificates: expected at most {MAX_CERTIFICATES}, got {len(pem)} bytes"
         )
-    text = pem.decode("latin-1").lstrip("\r\n")
+    text = pem.decode("latin-1")
     blocks = _PEM_BLOCK.findall(text)
     if not blocks or _PEM_BLOCK.sub("", text).strip("\r\n"):
         raise EvidenceError("certificates: expected PEM certificates and nothing else")
