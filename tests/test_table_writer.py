@@ -106,7 +106,9 @@ POLICIES = st.builds(
     tpm=st.none()
     | st.builds(
         TpmPolicy,
-        pcrs=BYTES_32.filter(any).map(lambda pin: (PcrPin(index=11, digests=(pin,)),)),
+        pcrs=BYTES_32.filter(lambda pin: any(pin) and min(pin) < 0xFF).map(
+            lambda pin: (PcrPin(index=4, digests=(pin,)),)
+        ),
     ),
 )
 
