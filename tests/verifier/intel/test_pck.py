@@ -152,7 +152,15 @@ def test_another_is_refused(broken: Certificate, message: str) -> None:
         parse_platform(broken)
 
 
-def test_a_version_is_of_one_octet() -> None:
+def test_a_component_is_of_one_octet() -> None:
+    last = pair("0210", "020105") + pair("0211", "02010d")
+    large = pair("0210", "02020100") + pair("0211", "0200")
+
+    with pytest.raises(EvidenceError, match="value 16: expected at most 255, got 256"):
+        parse_platform(edited(last, large))
+
+
+def test_a_version_is_of_two_octets() -> None:
     large = changed(platform=MadeUpPlatform(pce_svn=0x10000))
 
     with pytest.raises(EvidenceError, match="value 17: expected at most 65535"):

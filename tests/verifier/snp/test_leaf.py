@@ -90,6 +90,17 @@ def test_a_hwid_that_begins_like_a_tag_is_taken_as_it_is() -> None:
     assert parse_leaf(leaf(SimulatedPlatform(leaf_hwid=hwid))).hwid == hwid
 
 
+def test_limits_are_included() -> None:
+    platform = SimulatedPlatform(leaf_hwid=None, leaf_csp_id="a", leaf_tcb=b"\xff" * 8)
+    vlek = leaf(platform)
+    longest = Extension(critical=False, value=b"\x16\x81\x80" + b"a" * 128)
+
+    parsed = parse_leaf(_with(vlek, {**vlek.extensions, AMD + b"\x05": longest}))
+
+    assert parsed.csp_id == "a" * 128
+    assert parsed.tcb == b"\xff" * 8
+
+
 def test_a_vlek_names_its_provider() -> None:
     platform = SimulatedPlatform(leaf_hwid=None, leaf_csp_id="CN=a.cloud.example")
 

@@ -177,6 +177,10 @@ def test_a_platforms_bits_count_from_the_version_that_names_them(
     assert platform.others == others & 2**64 - 1
 
 
+def test_flags_are_no_bits_of_the_platform() -> None:
+    assert parse_report(report(flags=0x03)).platform.others == 0
+
+
 def test_version_2_names_no_processor() -> None:
     assert parse_report(report(version=2, cpuid=(0, 0, 0))).cpuid is None
 
@@ -228,6 +232,11 @@ def test_nothing_is_expected_where_version_4_is_not_published() -> None:
         ),
         pytest.param(
             patched(0x29F, b"\x01", report(version=5)), "version 5: .*end", id="29F"
+        ),
+        pytest.param(
+            patched(0x04C, b"\x01", report(version=2, cpuid=(0, 0, 0))),
+            "version 2: .*after the flags",
+            id="04C, 2",
         ),
         pytest.param(report(version=2), "version 2: .*of a CPUID", id="CPUID"),
         pytest.param(
