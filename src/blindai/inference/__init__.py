@@ -2,3 +2,18 @@
 
 `service.InferenceService` is the door; `runtime` alone knows ONNX Runtime.
 """
+
+import os
+
+
+def silence_telemetry() -> None:
+    """Switch ONNX Runtime's telemetry off, which it looks at once, when it is loaded.
+
+    It is on by default: it writes events, with texts of errors that may hold values of
+    tensors, into a database below HOME, and sends them to its maker. Its own function
+    for this comes too late: the file and the thread are there by then.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+silence_telemetry()
