@@ -69,11 +69,14 @@ def targets() -> dict[str, Target]:
 def _protocol() -> Iterator[tuple[str, Target]]:
     collection = SimulatedEvidence().attestation(bytes(32))
     chain = attestation.parse_attestation(collection).evidence.endorsements
-    statement = Statement(Purpose.ATTESTATION, bytes(32), None).encode()
+    statements = (
+        Statement(Purpose.ATTESTATION, bytes(32), None).encode(),
+        Statement(Purpose.KEY_RELEASE, bytes(32), bytes(32), bytes(32)).encode(),
+    )
     yield "attestation", Target(attestation.parse_attestation, (collection,))
     yield "cmw", Target(cmw.parse, (collection,))
     yield "keyset", Target(keyset.parse_keyset, (simulated_keyset().encode(),))
-    yield "statement", Target(keyset.parse_statement, (statement,))
+    yield "statement", Target(keyset.parse_statement, statements)
     yield (
         "endorsements",
         Target(

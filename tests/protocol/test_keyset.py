@@ -24,6 +24,7 @@ from blindai.protocol.keyset import (
     bind,
     configuration_digest,
     digest,
+    gpu_digest,
     gpu_nonce,
     parse_keyset,
     parse_statement,
@@ -75,6 +76,7 @@ STATEMENTS = st.builds(
     purpose=st.sampled_from(Purpose),
     keyset_digest=st.binary(min_size=32, max_size=32),
     nonce=st.none() | st.binary(min_size=32, max_size=32),
+    gpu_digest=st.none() | st.binary(min_size=32, max_size=32),
 )
 
 
@@ -214,11 +216,20 @@ def test_two_statements_are_bound_by_other_bytes(
     one: Statement, other: Statement
 ) -> None:
     assert (one == other) == (bind(one) == bind(other))
-    assert (one == other) == (gpu_nonce(one) == gpu_nonce(other))
+
+
+@given(STATEMENTS, STATEMENTS)
+def test_gpus_are_asked_for_all_of_a_statement_but_what_they_answer(
+    one: Statement, other: Statement
+) -> None:
+    alike = replace(one, gpu_digest=other.gpu_digest) == other
+    assert alike == (gpu_nonce(one) == gpu_nonce(other))
 
 
 def test_a_statement_is_a_map_of_named_fields() -> None:
     assert STATEMENT.encode() == encoded(STATEMENT_FIELDS)
+    with_gpus = replace(STATEMENT, gpu_digest=b"g" * 32)
+    assert with_gpus.encode() == encoded(STATEMENT_FIELDS | {"gpu_digest": b"g" * 32})
 
 
 def test_the_purposes_are_two() -> None:
@@ -237,6 +248,9 @@ def test_the_purposes_are_two() -> None:
         ("nonce", bytes(31), "nonce: expected 32 bytes"),
         ("nonce", b"", "nonce: expected 32 bytes"),
         ("nonce", "n" * 32, "nonce: expected 32 bytes"),
+        ("gpu_digest", bytes(31), "gpu_digest: expected 32 bytes"),
+        ("gpu_digest", b"", "gpu_digest: expected 32 bytes"),
+        ("gpu_digest", None, "gpu_digest: expected 32 bytes"),
         ("more", 1, "statement: expected the keys keyset_digest, nonce, purpose"),
     ],
 )
@@ -279,6 +293,12 @@ def test_a_gpu_answers_a_nonce_of_its_own() -> None:
     assert gpu_nonce(STATEMENT) == hashlib.sha256(labelled).digest()
 
 
+def test_the_digest_of_gpu_evidence_is_labelled() -> None:
+    labelled = b"blindai gpu evidence v1" + bytes(1) + b"evidence"
+    assert gpu_digest(b"evidence") == hashlib.sha256(labelled).digest()
+    assert gpu_digest(b"") is None
+
+
 def test_report_data_from_the_standard_tools_alone() -> None:
     # The statement by hand: a map of three, its keys by length.
     data = (
@@ -310,7 +330,12 @@ def test_any_fields_give_a_keyset_or_the_error(fields: dict[str, object]) -> Non
         parse_keyset(encoded({"instance": b""} | fields))
 
 
-@given(st.dictionaries(st.sampled_from(list(STATEMENT_FIELDS)), FIELD_VALUES))
+@given(
+    st.dictionaries(
+        st.sampled_from([*STATEMENT_FIELDS, "gpu_digest"]),
+        FIELD_VALUES | st.binary(min_size=32, max_size=32),
+    )
+)
 def test_any_fields_give_a_statement_or_the_error(fields: dict[str, object]) -> None:
     try:
         value = parse_statement(encoded(STATEMENT_FIELDS | fields))

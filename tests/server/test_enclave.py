@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blindai.attester.simulated import SimulatedAttester
-from blindai.errors import OverloadedError
+from blindai.errors import HardwareError, OverloadedError
 from blindai.protocol import keyset, ohttp
 from blindai.protocol.attestation import Evidence, parse_attestation
 from blindai.protocol.kem import Kem
@@ -120,15 +120,19 @@ async def test_the_hardware_binds_keyset_purpose_and_nonce(
 
 
 class CountingDevices:
-    """GPUs that say what they were asked to bind."""
+    """GPUs that say what they were asked to bind, and never the same twice."""
+
+    def __init__(self) -> None:
+        self._times = 0
 
     def attest(self, nonce: bytes) -> bytes:
-        return b"GPUs for " + nonce
+        self._times += 1
+        return b"GPUs for " + nonce + bytes([self._times])
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("nonce", [None, bytes(range(32))], ids=["none", "nonce"])
-async def test_gpus_are_bound_to_the_same_statement(
+async def test_the_cpu_signs_which_evidence_its_gpus_gave(
     hardware: CountingAttester, clock: Clock, nonce: bytes | None
 ) -> None:
     measured = Measured(config_digest=bytes(32), build="blindai test")
@@ -137,13 +141,54 @@ async def test_gpus_are_bound_to_the_same_statement(
     attestation = parse_attestation(await enclave.attestation(nonce))
 
     statement = keyset.parse_statement(attestation.statement)
-    assert attestation.gpu == b"GPUs for " + keyset.gpu_nonce(statement)
+    assert attestation.gpu == b"GPUs for " + keyset.gpu_nonce(statement) + b"\x01"
+    assert statement.gpu_digest == keyset.gpu_digest(attestation.gpu)
+    assert statement.gpu_digest is not None
     assert hardware.bound == [keyset.bind(statement)]
+
+
+class DeadDevices:
+    """GPUs that fell off their bus."""
+
+    def attest(self, _nonce: bytes, /) -> bytes:
+        raise HardwareError("NVML: failed")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("nonce", [None, bytes(range(32))], ids=["none", "nonce"])
+async def test_gpus_that_fail_are_not_left_out(
+    hardware: CountingAttester, clock: Clock, nonce: bytes | None
+) -> None:
+    measured = Measured(config_digest=bytes(32), build="blindai test")
+    enclave = Enclave(hardware, measured, clock, devices=DeadDevices())
+
+    with pytest.raises(HardwareError, match="NVML: failed"):
+        await enclave.attestation(nonce)
+
+    assert hardware.bound == []
+
+
+@pytest.mark.anyio
+async def test_evidence_that_is_kept_is_kept_with_its_gpus(
+    hardware: CountingAttester, clock: Clock
+) -> None:
+    measured = Measured(config_digest=bytes(32), build="blindai test")
+    enclave = Enclave(hardware, measured, clock, devices=CountingDevices())
+    first = await enclave.attestation(None)
+    await enclave.attestation(bytes(32))
+
+    assert await enclave.attestation(None) == first
+    attestation = parse_attestation(first)
+    statement = keyset.parse_statement(attestation.statement)
+    assert statement.gpu_digest == keyset.gpu_digest(attestation.gpu)
 
 
 @pytest.mark.anyio
 async def test_without_gpus_there_is_no_gpu_evidence(enclave: Enclave) -> None:
-    assert parse_attestation(await enclave.attestation(None)).gpu == b""
+    attestation = parse_attestation(await enclave.attestation(None))
+
+    assert attestation.gpu == b""
+    assert keyset.parse_statement(attestation.statement).gpu_digest is None
 
 
 @pytest.mark.anyio

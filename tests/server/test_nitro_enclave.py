@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from blindai.attester.nsm import NsmAttester
@@ -13,6 +15,8 @@ from blindai.attester.nvidia import NvidiaAttester
 from blindai.client.connection import Connection
 from blindai.client.policies import SimulationWarning
 from blindai.errors import AppraisalError, VerificationError
+from blindai.protocol.attestation import encode_attestation, parse_attestation
+from blindai.protocol.names import ATTESTATION_PATH
 from blindai.server.serve import now
 from blindai.testing import SimulatedEnclave
 from blindai.testing.devices.nsm import Nsm
@@ -20,7 +24,7 @@ from blindai.testing.devices.nvml import MadeUpNvml
 from blindai.testing.vendors.aws import PCRS, Aws
 from blindai.testing.vendors.nvidia import FIELDS, Nvidia
 from blindai.testing.vendors.pki import p384
-from blindai.verifier import GpuPolicy, InsecureRoot, NitroPolicy, Policy
+from blindai.verifier import GpuPolicy, InsecureRoot, NitroPolicy, Policy, verify
 
 AWS, NVIDIA = Aws(), Nvidia()
 GPU = NVIDIA.gpu()
@@ -134,6 +138,25 @@ def test_an_old_driver_is_refused(hardware: Hardware) -> None:
 
     with pytest.raises(AppraisalError, match=r"^GPU 0: least driver version"):
         hardware.connect()
+
+
+def test_a_good_gpu_elsewhere_does_not_stand_in_for_an_old_one(
+    hardware: Hardware,
+) -> None:
+    # Whoever carries the bytes has it answer the nonce, which is in the evidence.
+    hardware.gpus[:] = [
+        replace(GPU, report=replace(GPU.report, fields={**FIELDS, 3: b"535.1\0"}))
+    ]
+    nonce = bytes(range(32))
+    url = f"{hardware.enclave.url}{ATTESTATION_PATH}"
+    answer = httpx.get(url, params={"nonce": nonce.hex()}, trust_env=False)
+    sent = parse_attestation(answer.content)
+    asked = bytes.fromhex(json.loads(sent.gpu)[0]["nonce"])
+    elsewhere = NvidiaAttester(lambda: MadeUpNvml([NVIDIA.gpu()])).attest(asked)
+    relayed = encode_attestation(replace(sent, gpu=elsewhere))
+
+    with pytest.raises(VerificationError, match=r"^GPU evidence digest: expected"):
+        verify(relayed, nonce=nonce, policy=POLICY, now=now())
 
 
 def test_too_few_gpus_are_refused(hardware: Hardware) -> None:

@@ -1,15 +1,17 @@
 """What attestation binds: the keyset, the statement about it, and the digest signed.
 
 The enclave makes one keyset at a time and never writes down its private half. The
-hardware signs SHA-256 of a statement that names the keyset, the purpose and the nonce:
+hardware signs SHA-256 of a statement that names the keyset, the purpose and the nonce,
+and the evidence of the GPUs, where there are any:
 
     keyset_digest = SHA-256("blindai keyset v1" || 0x00 || keyset)
+    gpu_nonce     = SHA-256("blindai gpu nonce v1" || 0x00 || statement, no gpu_digest)
+    gpu_digest    = SHA-256("blindai gpu evidence v1" || 0x00 || evidence of all GPUs)
     digest        = SHA-256(statement)
-    gpu_nonce     = SHA-256("blindai gpu nonce v1" || 0x00 || statement)
 
 The digest is the first half of the 64 bytes of report data of SGX, TDX and SEV-SNP (the
-rest is zero), Nitro's `user_data` and a TPM's `extraData`. A GPU answers a nonce of its
-own, made from the same statement.
+rest is zero), Nitro's `user_data` and a TPM's `extraData`. GPUs answer first, a nonce
+of their own; their evidence counts because the CPU's names it.
 
 Keyset and statement are deterministic CBOR, so each value has one encoding and every
 hash is injective. This is the only module that knows how the binding is made.
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -30,6 +32,7 @@ VERSION = 1
 DIGEST_LABEL = b"blindai keyset v1\x00"
 CONFIGURATION_LABEL = b"blindai config v1\x00"
 GPU_NONCE_LABEL = b"blindai gpu nonce v1\x00"
+GPU_EVIDENCE_LABEL = b"blindai gpu evidence v1\x00"
 REPORT_DATA_BYTES = 64
 NONCE_BYTES = 32
 MAX_KEY_CONFIGS_BYTES = 16384
@@ -139,21 +142,25 @@ class Statement:
         purpose: What the evidence is for.
         keyset_digest: Names the keyset, 32 bytes.
         nonce: The relying party's challenge, 32 bytes, or None.
+        gpu_digest: Names the evidence of the enclave's GPUs, 32 bytes, or None where it
+            has none.
     """
 
     purpose: Purpose
     keyset_digest: bytes
     nonce: bytes | None
+    gpu_digest: bytes | None = None
 
     def encode(self) -> bytes:
         """The statement in deterministic CBOR."""
-        return cbor.encode(
-            {
-                "purpose": self.purpose.value,
-                "keyset_digest": self.keyset_digest,
-                "nonce": self.nonce,
-            }
-        )
+        fields = {
+            "purpose": self.purpose.value,
+            "keyset_digest": self.keyset_digest,
+            "nonce": self.nonce,
+        }
+        if self.gpu_digest is not None:
+            fields["gpu_digest"] = self.gpu_digest
+        return cbor.encode(fields)
 
 
 def parse_statement(data: bytes) -> Statement:
@@ -163,7 +170,8 @@ def parse_statement(data: bytes) -> Statement:
         EvidenceError: If the bytes are not a statement of a known purpose.
     """
     fields = _parse_map(data, "statement")
-    _require_keys(fields, "statement", {"purpose", "keyset_digest", "nonce"})
+    required = {"purpose", "keyset_digest", "nonce"}
+    _require_keys(fields, "statement", required, optional={"gpu_digest"})
     try:
         purpose = Purpose(str(fields["purpose"]))
     except ValueError as error:
@@ -172,7 +180,11 @@ def parse_statement(data: bytes) -> Statement:
     nonce = None
     if fields["nonce"] is not None:
         nonce = _exact_bytes(fields, "nonce", NONCE_BYTES)
-    return Statement(purpose, _exact_bytes(fields, "keyset_digest", 32), nonce)
+    gpu_digest = None
+    if "gpu_digest" in fields:
+        gpu_digest = _exact_bytes(fields, "gpu_digest", 32)
+    keyset_digest = _exact_bytes(fields, "keyset_digest", 32)
+    return Statement(purpose, keyset_digest, nonce, gpu_digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +212,16 @@ def bind(statement: Statement) -> Binding:
 
 
 def gpu_nonce(statement: Statement) -> bytes:
-    """The nonce, 32 bytes, with which GPUs are bound to a statement."""
-    return hashlib.sha256(GPU_NONCE_LABEL + statement.encode()).digest()
+    """The nonce, 32 bytes, that GPUs answer before the statement names their answer."""
+    asked = replace(statement, gpu_digest=None)
+    return hashlib.sha256(GPU_NONCE_LABEL + asked.encode()).digest()
+
+
+def gpu_digest(evidence: bytes) -> bytes | None:
+    """What a statement names GPUs' evidence by, 32 bytes; None where there is none."""
+    if not evidence:
+        return None
+    return hashlib.sha256(GPU_EVIDENCE_LABEL + evidence).digest()
 
 
 def _parse_map(data: bytes, what: str) -> Mapping[object, object]:

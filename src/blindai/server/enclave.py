@@ -243,14 +243,17 @@ class Enclave:
     async def _attest(
         self, generation: _Generation, nonce: bytes | None
     ) -> Attestation:
+        """GPUs answer first: the CPU signs a statement that names what they said."""
         statement = keyset.Statement(
             keyset.Purpose.ATTESTATION, keyset.digest(generation.encoded), nonce
         )
+        gpu = await self._attest_devices(statement)
+        statement = replace(statement, gpu_digest=keyset.gpu_digest(gpu))
         return Attestation(
             keyset=generation.encoded,
             statement=statement.encode(),
             evidence=await self._ask(self._attester.attest, keyset.bind(statement)),
-            gpu=await self._attest_devices(statement),
+            gpu=gpu,
         )
 
     async def _attest_devices(self, statement: keyset.Statement) -> bytes:

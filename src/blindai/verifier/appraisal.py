@@ -55,7 +55,7 @@ class Bound:
     Attributes:
         keyset: The enclave's keys.
         statement: What binds them.
-        gpus: What GPUs that the statement binds too say of themselves.
+        gpus: What the GPUs that the statement names say of themselves.
     """
 
     keyset: Keyset

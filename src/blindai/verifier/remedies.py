@@ -86,6 +86,10 @@ _TABLE: Final[Mapping[str, str]] = {
     ),
     "nonce of the evidence": _FORGED,
     "keyset digest": "Do not trust it: the keys are not those that were attested.",
+    "GPU evidence digest": (
+        "Do not trust it: these are not the GPUs that the enclave asked. Somebody put"
+        " their evidence there, changed it or took it away."
+    ),
     "simulated TEE": "Only for tests: --simulation, or the policy, may accept it.",
     "kind of TEE": (
         "If you want this kind of machine, add its table to the policy, with what you"

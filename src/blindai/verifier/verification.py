@@ -96,8 +96,9 @@ def verify(
 
     1. The collection and its parts are well formed.
     2. The evidence is authentic (the TEE's own procedure).
-    3. It binds the statement, and the statement binds the keyset.
-    4. The GPUs, if the policy asks for them, are authentic, and bound to it too.
+    3. It binds the statement, and the statement binds the keyset and the evidence of
+       GPUs that came along: this one, or none.
+    4. The GPUs, if the policy asks for them, are authentic, and answered for it too.
     5. All of it is what the policy accepts, and answers this challenge.
 
     Args:
@@ -161,11 +162,11 @@ def _verify_binding(
     bound: Bound,
     attestation: Attestation,
 ) -> None:
-    """Step 3: from what the hardware signed to the keys.
+    """Step 3: from what the hardware signed to the keys, and to the GPUs' evidence.
 
     Raises:
         VerificationError: If the evidence binds another statement or another nonce, or
-            the statement another keyset.
+            the statement another keyset or other evidence of GPUs.
     """
     report_data = verified.claims.report_data
     binding = keyset.bind(bound.statement)
@@ -188,12 +189,34 @@ def _verify_binding(
         actual=bound.statement.keyset_digest.hex(),
         source=KEYSET_SOURCE,
     )
+    named, came = bound.statement.gpu_digest, keyset.gpu_digest(attestation.gpu)
+    if named or came:
+        _verify_gpu_digest(procedure, named, came)
+
+
+def _verify_gpu_digest(
+    procedure: Procedure, named: bytes | None, came: bytes | None
+) -> None:
+    """Where GPUs are named or have come, they are the ones that the enclave asked.
+
+    Without this, anybody could have another GPU answer a nonce that is no secret.
+
+    Raises:
+        VerificationError: If the statement names other evidence, or none.
+    """
+    procedure.require(
+        "GPU evidence digest",
+        holds=hmac.compare_digest(named or b"", came or b""),
+        expected=f"the statement's, {named.hex()}" if named else "no GPU evidence",
+        actual=came.hex() if came else "no GPU evidence",
+        source=KEYSET_SOURCE,
+    )
 
 
 def _verify_gpus(
     procedure: Procedure, evidence: bytes, bound: Bound, challenge: Challenge
 ) -> tuple[GpuClaims, ...]:
-    """Step 4: the GPUs that the statement binds too, where the policy asks for them.
+    """Step 4: the GPUs that the statement names, where the policy asks for them.
 
     Raises:
         EvidenceError: If their evidence is malformed.

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ NV_BLOCK = 512
 
 
 @pytest.fixture
-def swtpm_socket(tmp_path: Path) -> Iterator[str]:
-    """The socket of a TPM that has just been switched on."""
+def switch_on(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Switch a TPM on; if it is on, off and on again, with all that it keeps."""
     if SWTPM is None:
         pytest.skip("swtpm is not installed: apt-get install swtpm")
     folder = tmp_path / "swtpm"
     folder.mkdir()
+    sockets = (folder / "data", folder / "control")
     command = [
         SWTPM,
         "socket",
@@ -34,18 +36,46 @@ def swtpm_socket(tmp_path: Path) -> Iterator[str]:
         "--tpmstate",
         f"dir={folder}",
         "--server",
-        f"type=unixio,path={folder}/data",
+        f"type=unixio,path={sockets[0]}",
         "--ctrl",
-        f"type=unixio,path={folder}/control",
+        f"type=unixio,path={sockets[1]}",
         "--flags",
         "not-need-init,startup-clear",
     ]
-    process = subprocess.Popen(command)  # noqa: S603  our own words
-    try:
-        yield str(folder / "data")
-    finally:
-        process.kill()
-        process.wait()
+    with ExitStack() as running:
+
+        def on() -> str:
+            running.close()
+            for path in sockets:
+                path.unlink(missing_ok=True)
+            process = subprocess.Popen(command)  # noqa: S603  our own words
+            running.callback(process.wait)
+            running.callback(process.kill)
+            return str(sockets[0])
+
+        yield on
+
+
+@pytest.fixture
+def swtpm_socket(switch_on: Callable[[], str]) -> str:
+    """The socket of a TPM that has just been switched on."""
+    return switch_on()
+
+
+@pytest.fixture
+def boot(switch_on: Callable[[], str]) -> Iterator[Callable[..., Tpm]]:
+    """Start a machine anew, and measure what it starts into register 4."""
+    with ExitStack() as open_devices:
+
+        def start(*measured: bytes) -> Tpm:
+            open_devices.close()
+            device = TpmDevice(switch_on(), SocketFiles())
+            tpm = Tpm(open_devices.enter_context(device))
+            for digest in measured:
+                tpm.extend_pcr(4, [(0x000B, digest)])
+            return tpm
+
+        yield start
 
 
 @pytest.fixture

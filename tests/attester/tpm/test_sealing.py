@@ -83,11 +83,15 @@ def changed(path: Path, **changes: object) -> None:
             lambda p: p.write_bytes(cbor.encode([])), "a sealed secret", id="a list"
         ),
         pytest.param(lambda p: changed(p, more=1), "a sealed secret", id="more keys"),
-        pytest.param(lambda p: changed(p, version=2), "got another", id="version"),
+        pytest.param(lambda p: changed(p, version=3), "got another", id="version"),
         pytest.param(lambda p: changed(p, bank="sha384"), "got another", id="bank"),
         pytest.param(lambda p: changed(p, pcrs=[0]), "PCRs 0, 2, 4", id="registers"),
         pytest.param(lambda p: changed(p, private=1), "a sealed", id="private"),
         pytest.param(lambda p: changed(p, public="x"), "a sealed", id="public"),
+        pytest.param(lambda p: changed(p, ticket=None), "a sealed", id="ticket"),
+        pytest.param(
+            lambda p: changed(p, private=bytes(1 << 17)), "CBOR", id="too long"
+        ),
         pytest.param(
             lambda p: changed(p, private=bytes(64)), "does not open it", id="foreign"
         ),

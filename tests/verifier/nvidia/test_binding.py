@@ -10,7 +10,11 @@ import pytest
 from blindai.attester.nvidia import NvidiaAttester
 from blindai.errors import AppraisalError, EvidenceError, VerificationError
 from blindai.protocol import keyset
-from blindai.protocol.attestation import Attestation, encode_attestation
+from blindai.protocol.attestation import (
+    Attestation,
+    encode_attestation,
+    parse_attestation,
+)
 from blindai.protocol.keyset import Purpose, Statement
 from blindai.testing import NOW, SimulatedEvidence, simulated_keyset
 from blindai.testing.devices.nvml import MadeUpNvml
@@ -39,11 +43,14 @@ def accept(vendor: Nvidia) -> Callable[..., AttestationResult]:
     """Verify a simulated enclave with made-up GPUs."""
     root = InsecureRoot(vendor="NVIDIA", sha256=vendor.root_digest)
 
-    def run(gpu: bytes, table: GpuPolicy | None = None) -> AttestationResult:
+    def run(
+        gpu: bytes, table: GpuPolicy | None = None, *, named: bytes | None = None
+    ) -> AttestationResult:
         policy = Policy(
             insecure_accept_simulation=True, insecure_roots=(root,), nvidia_gpu=table
         )
-        return verify(collection(gpu), nonce=NONCE, policy=policy, now=NOW)
+        sent = collection(gpu, named=named)
+        return verify(sent, nonce=NONCE, policy=policy, now=NOW)
 
     return run
 
@@ -54,12 +61,18 @@ STATEMENT = CPU.statement(NONCE)
 GPU_NONCE = keyset.gpu_nonce(STATEMENT)
 
 
-def collection(gpu: bytes) -> bytes:
+def collection(gpu: bytes, *, named: bytes | None = None) -> bytes:
+    """An enclave's answer with evidence of GPUs; `named` is what its own GPUs gave it.
+
+    Without `named` they gave it what came along.
+    """
+    asked = gpu if named is None else named
+    statement = replace(STATEMENT, gpu_digest=keyset.gpu_digest(asked))
     return encode_attestation(
         Attestation(
             keyset=simulated_keyset().encode(),
-            statement=STATEMENT.encode(),
-            evidence=CPU.attester.attest(keyset.bind(STATEMENT)),
+            statement=statement.encode(),
+            evidence=CPU.attester.attest(keyset.bind(statement)),
             gpu=gpu,
         )
     )
@@ -86,6 +99,58 @@ def test_gpus_of_another_statement_are_refused(vendor: Nvidia, accept: Accept) -
             VerificationError, match=r"^GPU 0: nonce: expected the stat"
         ):
             accept(attested(vendor.gpu(), nonce=nonce), GpuPolicy())
+
+
+def test_gpus_that_the_enclave_did_not_ask_are_refused(
+    vendor: Nvidia, accept: Accept
+) -> None:
+    own, elsewhere = attested(vendor.gpu()), attested(vendor.gpu())
+    accept(elsewhere, GpuPolicy())  # genuine, and for the very same nonce
+
+    for named in (own, elsewhere + b" ", b""):
+        for table in (GpuPolicy(), None):
+            with pytest.raises(
+                VerificationError, match=r"^GPU evidence digest: expected"
+            ) as caught:
+                accept(elsewhere, table, named=named)
+
+            digest = keyset.gpu_digest(elsewhere)
+            assert digest is not None
+            assert f"got {digest.hex()}" in str(caught.value)
+
+
+@pytest.mark.parametrize("table", [GpuPolicy(), None], ids=["asked for", "not"])
+def test_gpus_that_were_taken_away_are_refused(
+    vendor: Nvidia, accept: Accept, table: GpuPolicy | None
+) -> None:
+    own = attested(vendor.gpu())
+    digest = keyset.gpu_digest(own)
+    assert digest is not None
+
+    with pytest.raises(
+        VerificationError,
+        match=rf"^GPU evidence digest: expected the statement's, {digest.hex()},"
+        " got no GPU evidence",
+    ):
+        accept(b"", table, named=own)
+
+
+def test_a_statement_that_was_changed_to_name_other_gpus_is_refused(
+    vendor: Nvidia,
+) -> None:
+    own, elsewhere = attested(vendor.gpu()), attested(vendor.gpu())
+    honest = parse_attestation(collection(own))
+    renamed = replace(STATEMENT, gpu_digest=keyset.gpu_digest(elsewhere))
+    for statement, gpu in ((renamed, elsewhere), (STATEMENT, b"")):
+        forged = replace(honest, statement=statement.encode(), gpu=gpu)
+
+        with pytest.raises(VerificationError, match=r"^report data: expected SHA"):
+            verify(
+                encode_attestation(forged),
+                nonce=NONCE,
+                policy=Policy(insecure_accept_simulation=True),
+                now=NOW,
+            )
 
 
 def test_gpus_that_are_asked_for_and_missing_are_refused(accept: Accept) -> None:

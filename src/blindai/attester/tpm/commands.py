@@ -41,15 +41,17 @@ _PAUSE_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A secret that only this TPM opens (part 2, 12.3.7 and 12.2.5).
+    """A secret that only this TPM opens (part 2, 12.3.7, 12.2.5 and 10.7.3).
 
     Attributes:
         private: TPM2B_PRIVATE without its size, encrypted by its parent.
         public: TPM2B_PUBLIC without its size.
+        ticket: TPMT_TK_CREATION, by which the TPM knows again how it was made.
     """
 
     private: bytes = field(repr=False)
     public: bytes = field(repr=False)
+    ticket: bytes = field(repr=False)
 
 
 class Tpm:
@@ -167,14 +169,51 @@ class Tpm:
             left -= size
         return content
 
-    def seal(self, parent: int, secret: bytes, template: bytes) -> Sealed:
-        """Encrypt a secret under a key (12.1, TPM2_Create)."""
+    def seal(
+        self,
+        parent: int,
+        secret: bytes,
+        template: bytes,
+        outside_info: bytes,
+        registers: bytes,
+    ) -> tuple[Sealed, bytes]:
+        """Encrypt a secret under a key (12.1, TPM2_Create).
+
+        Args:
+            parent: The key's handle.
+            secret: The secret.
+            template: TPMT_PUBLIC of what holds it.
+            outside_info: What its creation data say of it, at most 34 bytes.
+            registers: TPML_PCR_SELECTION of those whose values they name.
+
+        Returns:
+            The secret, sealed, and creationHash: SHA-256 of its creation data.
+        """
         sensitive = wire.sized(wire.sized(b"") + wire.sized(secret))
-        parameters = sensitive + wire.sized(template) + wire.sized(b"")
-        parameters += struct.pack(">I", 0)
+        parameters = sensitive + wire.sized(template) + wire.sized(outside_info)
+        parameters += registers
         response = self._run("TPM2_Create", 0x153, (parent,), parameters, wire.PASSWORD)
         response.number(4)  # parameterSize
-        return Sealed(response.sized(), response.sized())
+        private, public = response.sized(), response.sized()
+        response.sized()  # creationData
+        made = response.sized()
+        ticket = response.take(2 + 4)  # its tag and hierarchy
+        return Sealed(private, public, ticket + wire.sized(response.sized())), made
+
+    def certify_creation(
+        self, handle: int, creation_hash: bytes, ticket: bytes
+    ) -> None:
+        """See that this TPM made an object so (18.3, TPM2_CertifyCreation).
+
+        Nothing is signed: the TPM answers only where the ticket is its own, and for the
+        object and these creation data.
+
+        Raises:
+            CommandError: If it is not.
+        """
+        parameters = wire.sized(b"") + wire.sized(creation_hash) + _ALG_NULL + ticket
+        handles = (_NULL, handle)
+        self._run("TPM2_CertifyCreation", 0x14A, handles, parameters, wire.PASSWORD)
 
     def load(self, parent: int, sealed: Sealed) -> int:
         """The handle of a sealed secret (12.2, TPM2_Load)."""
