@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -273,6 +274,26 @@ def test_for_machines_it_is_json(run: Run, file: Path) -> None:
     }
 
 
+def _tcb_info(**fields: object) -> Endorsement:
+    """Collateral in which nothing is wrong but these fields of its TCB info."""
+    times = dict.fromkeys(("issueDate", "nextUpdate"), NOW.isoformat())
+    text = json.dumps({**times, **fields})
+    parts = {
+        "tcb_info": text,
+        "qe_identity": json.dumps(times),
+        **dict.fromkeys(("pck_crl", "root_ca_crl"), revoked("CA").hex()),
+        **dict.fromkeys(
+            (
+                "pck_crl_issuer_chain",
+                "tcb_info_issuer_chain",
+                "qe_identity_issuer_chain",
+            ),
+            amd_chain().decode(),
+        ),
+    }
+    return Endorsement(INTEL_COLLATERAL_TYPE, json.dumps(parts).encode())
+
+
 @pytest.mark.parametrize(
     ("endorsement", "message"),
     [
@@ -293,15 +314,22 @@ def test_for_machines_it_is_json(run: Run, file: Path) -> None:
         ),
         (Endorsement(PEM_CHAIN_TYPE, b"x"), "expected PEM certificates"),
         (Endorsement(CRL_TYPE, b"x"), "CRL"),
+        (_tcb_info(tcbEvaluationDataNumber=math.nan), "expected Intel's collateral"),
+        (_tcb_info(fmspc=math.inf), "expected Intel's collateral"),
     ],
 )
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["people", "machines"])
 def test_what_is_malformed_ends_with_4(
-    run: Run, tmp_path: Path, endorsement: Endorsement, message: str
+    run: Run,
+    tmp_path: Path,
+    endorsement: Endorsement,
+    message: str,
+    words: tuple[str, ...],
 ) -> None:
     file = tmp_path / "file"
     file.write_bytes(encode_endorsements([endorsement]))
 
-    result = run("endorsements", "show", file)
+    result = run("endorsements", "show", file, *words)
 
     assert result.exit_code == 4
     assert message in result.stderr

@@ -13,6 +13,8 @@ from rich.console import Console
 from typer.testing import Result
 
 from blindai.cli import console
+from blindai.client.connection import Connection
+from blindai.client.results import ModelInfo, UploadResponse
 from blindai.server.auth import digest, generate_key
 from blindai.server.settings import ApiKey, Settings
 from blindai.testing import SimulatedEnclave
@@ -63,6 +65,17 @@ def test_an_upload_prints_digest_and_owner_token_and_can_be_deleted(
     assert hashlib.sha256(double.read_bytes()).hexdigest() in printed
     assert "Keep it" in printed
     assert deleted.stdout == "deleted mine\n"
+
+
+def test_an_owner_token_cannot_command_the_terminal(
+    run: Run, served: str, double: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded = UploadResponse(ModelInfo("double", "", 1, (), ()), "token\x1b[31m")
+    monkeypatch.setattr(Connection, "upload_model", lambda *_, **__: uploaded)
+
+    result = run("models", "upload", served, double, "--simulation")
+
+    assert "owner token  token\\x1b[31m\n" in result.stdout
 
 
 def test_json_of_upload_and_delete(

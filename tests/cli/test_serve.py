@@ -255,6 +255,12 @@ def test_a_missing_package_names_its_extra() -> None:
         raise ModuleNotFoundError(name="uvicorn")
 
 
+def test_a_log_line_cannot_command_the_terminal() -> None:
+    record = logging.LogRecord("blindai", logging.ERROR, "", 1, "a\x1b[31m", (), None)
+
+    assert PlainFormatter().format(record).endswith(" ERROR a\\x1b[31m")
+
+
 def test_a_log_line_has_time_level_and_message_and_no_traceback() -> None:
     try:
         raise ValueError("a secret")  # noqa: TRY301  to have a traceback

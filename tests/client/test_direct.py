@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,6 +15,8 @@ from tests.client.scripted import LARGE, OK, Script, Serve, answers, read_reques
 
 from blindai.client.direct import DirectWire
 from blindai.client.streams import as_sync
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"a" * 99 + b"\r\n\r\n"
 
 
 def ask(
@@ -138,6 +142,21 @@ def test_a_connection_that_says_what_nobody_asked_for_is_not(scripted: Serve) ->
     wire.close()
 
 
+def test_a_connection_from_before_a_fork_is_not_used_after_it(
+    scripted: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(connection: socket.socket) -> None:
+        answers(OK)(connection)
+        connection.recv(1)  # until the fork lets go of it
+
+    server = scripted(script, answers(OK.replace(b"hi", b"ho")))
+    wire = DirectWire(server.url)
+    assert asked(wire, server.url).content == b"hi"
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert asked(wire, server.url).content == b"ho"
+    wire.close()
+
+
 def test_an_answer_that_is_not_read_costs_its_connection(scripted: Serve) -> None:
     server = scripted(answers(OK[:-1]), answers(OK))
     wire = DirectWire(server.url)
@@ -205,6 +224,14 @@ def _hangs_up(connection: socket.socket) -> None:
     _hang_up(connection)
 
 
+def _interim_ones(connection: socket.socket) -> None:
+    read_request(connection)
+    with suppress(OSError):  # the client hangs up
+        for _ in range(1000):
+            connection.sendall(INTERIM)
+        connection.sendall(OK)
+
+
 def _hang_up(connection: socket.socket) -> None:
     """Have the connection end with a reset."""
     linger = b"\1\0\0\0\0\0\0\0"
@@ -219,6 +246,7 @@ def _hang_up(connection: socket.socket) -> None:
         pytest.param(answers(OK[:-1]), httpx.RemoteProtocolError, id="half a body"),
         pytest.param(answers(OK + b"!"), httpx.RemoteProtocolError, id="too much"),
         pytest.param(answers(b"SSH-2.0\r\n\r\n"), httpx.RemoteProtocolError, id="SSH"),
+        pytest.param(_interim_ones, httpx.RemoteProtocolError, id="interim ones"),
         pytest.param(_hangs_up, httpx.ReadError, id="a reset"),
     ],
 )
@@ -241,6 +269,25 @@ def test_a_timeout_holds(
     with pytest.raises(error):
         ask(DirectWire(server.url), server.url, bytes(size), timeout_s=0.1)
     over.set()
+
+
+@pytest.mark.parametrize(
+    "piece", [pytest.param(b"a", id="of bytes"), pytest.param(INTERIM, id="of heads")]
+)
+def test_a_head_that_comes_drop_by_drop_is_not_waited_for(
+    scripted: Serve, piece: bytes
+) -> None:
+    def script(connection: socket.socket) -> None:
+        read_request(connection)
+        with suppress(OSError):  # the client hangs up
+            for _ in range(200):
+                connection.sendall(piece)
+                time.sleep(0.05)
+            connection.sendall(OK)
+
+    server = scripted(script)
+    with pytest.raises(httpx.ReadTimeout):
+        ask(DirectWire(server.url), server.url, timeout_s=0.2)
 
 
 def test_a_connection_that_is_refused_is_an_error() -> None:

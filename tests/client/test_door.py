@@ -6,6 +6,7 @@ The wire is the attacker here: it sees, changes and swaps what goes by.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import pytest
 
 import blindai
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
+from blindai.client import door
 from blindai.client.policies import SimulationWarning
 from blindai.errors import (
     AppraisalError,
@@ -134,6 +136,23 @@ def test_evidence_without_end_is_not_read_to_its_end(wire: Wire) -> None:
     with pytest.raises(EvidenceError, match="evidence: expected at most"):
         wire.connect().attest()
     assert body.read == 3
+
+
+def test_evidence_that_comes_drop_by_drop_is_not_waited_for(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dripping(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(1000):
+                time.sleep(0.01)
+                yield b"a"
+
+    monkeypatch.setattr(door, "EVIDENCE_S", 0.05)
+    wire.answer = lambda _: httpx.Response(200, stream=Dripping())
+    with pytest.raises(
+        TransportError, match=r"evidence: expected all of it in 0\.05 s"
+    ):
+        wire.connect().attest()
 
 
 def test_evidence_from_an_earlier_session_is_refused(wire: Wire) -> None:

@@ -166,6 +166,10 @@ def test_chunks_are_put_together(received: bytes) -> None:
         pytest.param(b"0\r\n\r\nmore", id="more than the body"),
         pytest.param(b"0" * 4097, id="a size without end"),
         pytest.param(b"0\r\n" + b"a" * 4097 + b"\r\n", id="a long trailer"),
+        pytest.param(b"0\r\n" + b"a: b\r\n" * 20000 + b"\r\n", id="many trailers"),
+        pytest.param(
+            (b"1;" + b"a" * 999 + b"\r\nh\r\n") * 99 + b"0\r\n\r\n", id="extensions"
+        ),
     ],
 )
 def test_chunks_that_are_none_are_refused(received: bytes) -> None:

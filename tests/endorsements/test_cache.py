@@ -148,7 +148,7 @@ def test_any_file_gives_none(cache: Cache, file: Path, content: bytes) -> None:
     assert cache.load(REQUEST) is None
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe", "idle pipe"])
 def test_what_is_no_file_counts_as_none(
     cache: Cache, file: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
@@ -157,10 +157,14 @@ def test_what_is_no_file_counts_as_none(
         "folder": file.mkdir,
         "link": lambda: file.symlink_to(kept),
         "pipe": lambda: os.mkfifo(file),
+        "idle pipe": lambda: os.mkfifo(file),
     }
     makers[kind]()
+    writers = [os.open(file, os.O_RDWR | os.O_NONBLOCK)] if kind == "idle pipe" else []
 
     assert cache.load(REQUEST) is None
+    for writer in writers:
+        os.close(writer)
     assert len(caplog.messages) == 1
 
 

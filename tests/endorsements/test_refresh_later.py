@@ -268,6 +268,20 @@ async def test_after_a_restart_what_is_due_is_fetched(
     assert vendor.asked[3:] == [CRL_PATH]
 
 
+async def test_what_is_dated_later_than_now_is_fetched_again(
+    make: Make, vendor: Vendor, tmp_path: Path, clock: Clock
+) -> None:
+    vendor.serve_amd()
+    clock.now += 10 * DAY
+    await make(tmp_path).start(snp(), required=True)
+    clock.now -= 10 * DAY
+    refresher = make(tmp_path)
+
+    await refresher.start(snp(), required=True)
+
+    assert vendor.asked[3:] == vendor.asked[:3]
+
+
 async def test_without_network_what_is_in_the_cache_is_stapled(
     make: Make, vendor: Vendor, tmp_path: Path, clock: Clock
 ) -> None:

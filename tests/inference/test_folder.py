@@ -198,6 +198,21 @@ def test_a_disk_that_fails_to_read_is_said_so(
         folder.read(path / "absent", spool)
 
 
+def test_an_idle_pipe_is_no_sealed_model(
+    folder: SealedFolder, path: Path, spool: Spool
+) -> None:
+    begun = write(folder).read_bytes()[:60]
+    pipe = path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+
+    os.write(writer, begun)
+
+    with pytest.raises(SealingError, match="chunk 0"):
+        folder.read(pipe, spool)
+    os.close(writer)
+
+
 def test_a_planted_link_is_not_followed(
     folder: SealedFolder, path: Path, tmp_path: Path
 ) -> None:

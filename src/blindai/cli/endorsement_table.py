@@ -125,10 +125,10 @@ def _signed(kind: str, text: str) -> Line:
     """Intel PCS API v4, appendices A and B."""
     document = json.loads(text)
     facts = {
-        name: document[key]
-        for name, key in (
-            ("evaluation_data_number", "tcbEvaluationDataNumber"),
-            ("fmspc", "fmspc"),
+        name: _typed(document[key], kind)
+        for name, key, kind in (
+            ("evaluation_data_number", "tcbEvaluationDataNumber", int),
+            ("fmspc", "fmspc", str),
         )
         if key in document
     }
@@ -141,6 +141,12 @@ def _signed(kind: str, text: str) -> Line:
         last=_moment(document["nextUpdate"]),
         facts=facts,
     )
+
+
+def _typed(value: object, kind: type) -> object:
+    if type(value) is not kind:  # NaN, which Python reads, is no JSON to write
+        raise TypeError(f"fact: expected {kind.__name__}")
+    return value
 
 
 def _moment(text: str) -> datetime:

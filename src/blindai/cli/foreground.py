@@ -7,6 +7,7 @@ import logging
 import ssl
 from typing import TYPE_CHECKING
 
+from blindai.cli.console import printable
 from blindai.cli.signals import stopped_by_sigterm
 from blindai.errors import BlindAIError, ConfigurationError
 from blindai.server.serve import bind, build_server, keep_heap
@@ -55,7 +56,7 @@ def run(app: App, listen: Listen, announce: Callable[[str], None]) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """Time, level and message on one line; of an exception, its class only."""
+    """Time, level and message on one plain line; of an exception, its class only."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -64,7 +65,7 @@ class PlainFormatter(logging.Formatter):
         """The line."""
         kind = record.exc_info[0] if record.exc_info else None
         line = logging.makeLogRecord({**record.__dict__, "exc_info": None})
-        text = super().format(line).partition("\n")[0]
+        text = printable(super().format(line).partition("\n")[0])
         return text if kind is None else f"{text} ({kind.__name__})"
 
 

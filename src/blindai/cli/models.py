@@ -189,7 +189,8 @@ def _print_upload(uploaded: "UploadResponse") -> None:
     screen = console.out()
     _print_model(uploaded.model)
     if uploaded.owner_token is not None:
-        screen.print(f"  owner token  {uploaded.owner_token}", soft_wrap=True)
+        token = console.printable(uploaded.owner_token)
+        screen.print(f"  owner token  {token}", soft_wrap=True)
         screen.print("  Keep it: only its holder can replace or delete the model.")
 
 

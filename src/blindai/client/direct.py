@@ -7,9 +7,11 @@ it back costs more than sealing (docs/adr/0007). Errors are httpx's.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +33,7 @@ _NO_TIMEOUTS: Final = httpx.Timeout(None).as_dict()
 
 
 class DirectWire(httpx.BaseTransport):
-    """Connections to one address, over TCP or TLS. Safe in threads."""
+    """Connections to one address, over TCP or TLS. Safe in threads and after a fork."""
 
     def __init__(self, url: httpx.URL) -> None:
         """Nothing is connected yet.
@@ -75,7 +77,7 @@ class DirectWire(httpx.BaseTransport):
             if connection.usable():
                 connection.timeouts = timeouts
                 return connection
-            connection.close()
+            connection.close()  # it stays open in the process that made it
         return _Connection(self._connect(timeouts.get("connect")), timeouts)
 
     def _connect(self, timeout_s: float | None) -> socket.socket:
@@ -109,11 +111,17 @@ class _Connection:
         self, sock: socket.socket, timeouts: Mapping[str, float | None]
     ) -> None:
         self._sock = sock
+        self._process = os.getpid()
         self.timeouts = timeouts
         self.sent = False
 
     def usable(self) -> bool:
-        """Whether the server has not closed it, nor said what nobody asked for."""
+        """Whether the server has not closed it, nor said what nobody asked for.
+
+        After a fork it is the other process's: either would take the other's answers.
+        """
+        if self._process != os.getpid():
+            return False
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return not poll.poll(0)
@@ -153,28 +161,42 @@ class _Connection:
             sent = max(0, sent - len(piece))
 
     def read_head(self) -> tuple[Head, bytes]:
-        """The head of the answer, and what came behind it."""
-        received = b""
+        """The head of the answer, and what came behind it.
+
+        Once it has begun, all of it comes within the time to read. The interim ones
+        before it are together as small as one head.
+
+        Raises:
+            httpx.RemoteProtocolError: If it is malformed, or does not come.
+            httpx.ReadTimeout: If it takes too long.
+        """
+        limit_s = self.timeouts.get("read")
+        interim = 0
         with _as_remote():
+            received = self._read_more(limit_s)
+            until = None if limit_s is None else time.monotonic() + limit_s
             while True:
                 found = http1.parse_head(received)
                 if found is None:
-                    received += self._read_more()
+                    received += self._read_more(_left_s(until))
                     continue
                 head, end = found
                 received = received[end:]
                 if head.status >= 200:
                     return head, received
+                interim += end
+                if interim > http1.MAX_HEAD_BYTES:
+                    raise httpx.RemoteProtocolError("answer: only interim ones came")
 
-    def _read_more(self) -> bytes:
-        more = self.read()
+    def _read_more(self, timeout_s: float | None) -> bytes:
+        more = self.read(timeout_s)
         if not more:
             raise TransportError("answer: expected one, got a closed connection")
         return more
 
-    def read(self) -> bytes:
+    def read(self, timeout_s: float | None) -> bytes:
         """Some bytes; none where the connection has ended."""
-        self._use(self.timeouts.get("read"))
+        self._use(timeout_s)
         with _as_httpx(httpx.ReadTimeout, httpx.ReadError):
             return self._sock.recv(_READ_BYTES)
 
@@ -198,6 +220,7 @@ class _AnswerBody(httpx.SyncByteStream):
         self._body = http1.Body(head)
         self._keeps = head.keeps
         self._rest = rest
+        self._timeout_s = connection.timeouts.get("read")
 
     def __iter__(self) -> Iterator[bytes]:
         """The body, as it arrives."""
@@ -206,7 +229,7 @@ class _AnswerBody(httpx.SyncByteStream):
             if received:
                 yield from self._body.feed(received)
             while self._connection is not None and not self._body.complete:
-                received = self._connection.read()
+                received = self._connection.read(self._timeout_s)
                 if received:
                     yield from self._body.feed(received)
                 else:
@@ -222,6 +245,18 @@ class _AnswerBody(httpx.SyncByteStream):
             self._wire.give_back(connection)
         else:
             connection.close()
+
+
+def _left_s(until: float | None) -> float | None:
+    """Seconds that are left until a time of `time.monotonic`.
+
+    Raises:
+        httpx.ReadTimeout: If there are none.
+    """
+    left_s = None if until is None else until - time.monotonic()
+    if left_s is not None and left_s <= 0:
+        raise httpx.ReadTimeout("answer: expected all of its head in time")
+    return left_s
 
 
 def _head(request: httpx.Request) -> bytes:

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from blindai.verifier import Policy
 
 DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
+EVIDENCE_S: Final = 60.0  # for all of its body, once it has begun
 _OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
 
 
@@ -265,7 +266,7 @@ def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes
             raise TransportError(
                 f"evidence: expected status 200, got {response.status_code}"
             )
-        evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES)
+        evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES, EVIDENCE_S)
         return evidence
     finally:
         yield Close(response)

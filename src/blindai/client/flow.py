@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import httpx
 
 from blindai.client.streams import as_async, as_sync
-from blindai.errors import EvidenceError
+from blindai.errors import EvidenceError, TransportError
 
 if TYPE_CHECKING:
     from blindai.client.streams import OpenedStream
@@ -95,30 +96,39 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read a body of limited size; gives its bytes."""
+    """Read a body of limited size in limited time; gives its bytes.
+
+    Attributes:
+        response: Whose body.
+        max_bytes: The most bytes to read.
+        max_s: How long to read on, in seconds.
+    """
 
     response: httpx.Response
     max_bytes: int
+    max_s: float
 
     def run(self, wire: httpx.BaseTransport) -> bytes:  # noqa: ARG002  the response knows its wire
         """As `Action.run`."""
-        body = bytearray()
+        body, began = bytearray(), time.monotonic()
         for piece in as_sync(self.response.stream):
             body += piece
-            self._require_small(body)
+            self._require_within_limits(body, began)
         return bytes(body)
 
     async def arun(self, wire: httpx.AsyncBaseTransport) -> bytes:  # noqa: ARG002  as above
         """As `Action.arun`."""
-        body = bytearray()
+        body, began = bytearray(), time.monotonic()
         async for piece in as_async(self.response.stream):
             body += piece
-            self._require_small(body)
+            self._require_within_limits(body, began)
         return bytes(body)
 
-    def _require_small(self, body: bytearray) -> None:
+    def _require_within_limits(self, body: bytearray, began: float) -> None:
         if len(body) > self.max_bytes:
             raise EvidenceError(f"evidence: expected at most {self.max_bytes} bytes")
+        if time.monotonic() - began > self.max_s:
+            raise TransportError(f"evidence: expected all of it in {self.max_s:g} s")
 
 
 @dataclass(frozen=True, slots=True)

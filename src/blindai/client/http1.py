@@ -116,10 +116,14 @@ class Body:
 
 
 class _Chunks:
-    """Reads a body in chunks (RFC 9112, section 7.1), and drops its trailers."""
+    """Reads a body in chunks (RFC 9112, section 7.1).
+
+    Extensions and trailers are dropped; together they are as small as a head.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._dropped = 0
         self._left = 0  # of a chunk, with the line break behind it
         self._ending = False
         self.complete = False
@@ -162,14 +166,21 @@ class _Chunks:
         del self._buffer[: end + 2]
         if self._ending:
             self.complete = not line
+            self._drop(len(line))
         else:
             self._begin(line)
         return True
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > MAX_HEAD_BYTES:
+            raise TransportError("answer: expected its content, got too much else")
 
     def _begin(self, line: bytes) -> None:
         size = _CHUNK_SIZE(line)
         if size is None:
             raise TransportError("answer: expected the size of a chunk")
+        self._drop(len(line) - len(size[1]))
         count = int(size[1], 16)
         self._ending = count == 0
         self._left = count + 2 if count else 0

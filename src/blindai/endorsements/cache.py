@@ -59,7 +59,7 @@ class Cache:
         file = self._file(request)
         try:
             with os.fdopen(os.open(file, _KEPT_FILE), "rb") as kept:
-                data = kept.read(MAX_FILE_BYTES + 1)
+                data = kept.read(MAX_FILE_BYTES + 1) or b""  # None: an idle pipe
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -234,6 +234,8 @@ class Refresher:
 
     def _take(self, request: Request, state: _State, kept: Kept) -> None:
         state.kept, state.failures = kept, 0
+        if kept.fetched_at > self._timing.clock():
+            return  # the file or the clock is wrong: it is due now
         state.due = refresh_at(
             kept.fetched_at,
             kept.answer.expires_at,

@@ -80,7 +80,7 @@ class SealedFolder:
         """
         try:
             with os.fdopen(os.open(file, _SEALED_FILE), "rb") as sealed:
-                pieces = iter(lambda: sealed.read(_PIECE_BYTES), b"")
+                pieces = iter(lambda: sealed.read(_PIECE_BYTES) or b"", b"")
                 opened = open_sealed(self._key, pieces)
                 for piece in opened.contents:
                     spool.append(piece)
