@@ -28,7 +28,7 @@ __all__ = ["double", "run"]
 NOT_AUTHENTIC, NOT_ACCEPTED = 5, 6
 OTHER = "aa" * 48
 ZEROS = "00" * 64
-SHOWN = {"azure": "az-snp"}  # what a client calls it
+SHOWN = {"azure": "az-snp", "azure-tdx": "az-tdx", "tdx-1.0": "tdx", "sev-snp-gpu": "sev-snp"}
 Change = tuple[str, str, int, str]  # field, value, exit code, line of the transcript
 CHANGES: dict[str, list[Change]] = {
     "sev-snp": [
