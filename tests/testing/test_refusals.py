@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,18 +112,23 @@ def servers() -> Iterator[Servers]:
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Honest]]:
     """The honest server of a TEE: one process for all tests that ask it."""
     found: dict[str, Honest] = {}
-    with ExitStack() as running:
+    running: list[ExitStack] = []
 
-        def start(tee: str) -> Honest:
-            if tee not in found:
-                folder = tmp_path_factory.mktemp(tee)
-                policy, data = folder / "policy.toml", folder / "data"
-                words = ("--tee", tee, "--policy-out", policy, "--data-dir", data)
-                server = running.enter_context(serving(*words))
-                found[tee] = Honest(server, policy, data)
-            return found[tee]
+    def start(tee: str) -> Honest:
+        if tee not in found:
+            folder = tmp_path_factory.mktemp(tee)
+            policy, data = folder / "policy.toml", folder / "data"
+            words = ("--tee", tee, "--policy-out", policy, "--data-dir", data)
+            running.append(ExitStack())
+            server = running[-1].enter_context(serving(*words))
+            found[tee] = Honest(server, policy, data)
+        return found[tee]
 
+    try:
         yield start
+    finally:
+        with ThreadPoolExecutor() as ending:
+            list(ending.map(ExitStack.close, running))
 
 
 @pytest.fixture(scope="module")
