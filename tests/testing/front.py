@@ -6,9 +6,10 @@ Each answer is a function of the enclave and of the nonce that the relying party
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
-
-import httpx
+from http import HTTPStatus
+from http.client import HTTPConnection
 
 from blindai.protocol import keyset, ohttp
 from blindai.protocol.attestation import (
@@ -52,8 +53,12 @@ class Front:
 
 def honest(enclave: str, nonce: bytes) -> bytes:
     """What the enclave answers."""
-    response = httpx.get(f"{enclave}{ATTESTATION_PATH}?nonce={nonce.hex()}")
-    return response.raise_for_status().content
+    connection = HTTPConnection(enclave.removeprefix("http://"))
+    with closing(connection):
+        connection.request("GET", f"{ATTESTATION_PATH}?nonce={nonce.hex()}")
+        response = connection.getresponse()
+        assert response.status == HTTPStatus.OK
+        return response.read()
 
 
 def nothing(_enclave: str, _nonce: bytes) -> None:
