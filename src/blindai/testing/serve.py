@@ -53,7 +53,12 @@ def _serve(options: argparse.Namespace) -> None:
     settings = load_settings(options.config, {})
     launched = first_measurement(machine.attester)
     listen = Listen(port=options.port)
-    app = build_app(settings, machine.attester, data_dir=options.data_dir)
+    app = build_app(
+        settings,
+        machine.attester,
+        data_dir=options.data_dir,
+        devices=machine.devices,
+    )
     if options.policy_out is not None:
         options.policy_out.write_text(machine.policy, encoding="utf-8")
     with bind(listen) as sock:

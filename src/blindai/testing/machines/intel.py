@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _ALGORITHM: Final = "sha384"
 _KERNEL: Final = "kernel"
-_ROOT: Final = """\
+ROOT: Final = """\
 
 [[insecure_roots]]
 vendor = "Intel"
@@ -38,19 +38,20 @@ def sgx(changes: Mapping[str, str]) -> Machine:
     """An enclave under Gramine, on a machine of a made-up Intel.
 
     Args:
-        changes: Fields of `Enclave` that are not as usual, or of Intel: see `_intel`.
+        changes: Fields of `Enclave` that are not as usual, or of Intel: see
+            `take_intel`.
     """
     usual = Enclave()
-    intel, rest = _intel(changes)
+    intel, rest = take_intel(changes)
     enclave = changed(usual, rest)
     forged = "signing_key" in changes
-    tree = FakeGramine(lambda bound: _quote(intel, enclave, bound, forged=forged))
+    tree = FakeGramine(lambda bound: quote_of(intel, enclave, bound, forged=forged))
     policy = f'version = 1\n\n[sgx]\nmr_enclave = ["{usual.mr_enclave.hex()}"]\n'
     return Machine(
         attester=Endorsed(
-            GramineAttester(files=FakeFiles(tree)), _collateral(intel, SGX)
+            GramineAttester(files=FakeFiles(tree)), collateral_of(intel, SGX)
         ),
-        policy=policy + _ROOT.format(root=intel.root_digest.hex()),
+        policy=policy + ROOT.format(root=intel.root_digest.hex()),
     )
 
 
@@ -59,18 +60,18 @@ def tdx(changes: Mapping[str, str]) -> Machine:
 
     Args:
         changes: Fields of `TrustDomain` that are not as usual, or of Intel: see
-            `_intel`. `boot` is what the firmware measured, `log` what it wrote down
+            `take_intel`. `boot` is what the firmware measured, `log` what it wrote down
             instead.
     """
     usual = TrustDomain()
-    intel, rest = _intel(changes)
+    intel, rest = take_intel(changes)
     booted = _event_log(rest.pop("boot", _KERNEL))
     shown = _event_log(rest.pop("log")) if "log" in rest else booted
     domain = changed(replace(usual, rtmr=_registers(booted)), rest)
     forged = "signing_key" in changes
 
     def quote(bound: bytes, _: int) -> tuple[bytes, bytes]:
-        return _quote(intel, domain, bound, forged=forged), b""
+        return quote_of(intel, domain, bound, forged=forged), b""
 
     tree = FakeConfigfs(TDX_GUEST, quote)
     attester = TdxAttester(
@@ -82,12 +83,17 @@ def tdx(changes: Mapping[str, str]) -> Machine:
         f'rtmr1 = ["{kernel.hex()}"]\nrtmr2 = ["{options.hex()}"]\n'
     )
     return Machine(
-        attester=Endorsed(attester, _collateral(intel, TDX)),
-        policy=policy + _ROOT.format(root=intel.root_digest.hex()),
+        attester=Endorsed(attester, collateral_of(intel, TDX)),
+        policy=policy + ROOT.format(root=intel.root_digest.hex()),
     )
 
 
-def _intel(changes: Mapping[str, str]) -> tuple[Intel, dict[str, str]]:
+def tdx_1_0(changes: Mapping[str, str]) -> Machine:
+    """The same where quotes are of version 4, about a report of TDX 1.0."""
+    return tdx({"newer": "0", **changes})
+
+
+def take_intel(changes: Mapping[str, str]) -> tuple[Intel, dict[str, str]]:
     """A made-up Intel, and the changes that are not about it.
 
     `tcb` is the version of each of the platform's components, `revoked` is a serial
@@ -107,13 +113,14 @@ def _intel(changes: Mapping[str, str]) -> tuple[Intel, dict[str, str]]:
     return intel, rest
 
 
-def _quote(
+def quote_of(
     intel: Intel, body: Enclave | TrustDomain, bound: bytes, *, forged: bool
 ) -> bytes:
     """A quote; a forged one is signed with a key that nobody vouches for."""
     if not forged:
         return intel.quote(body, bound)
-    parts = intel.quote_parts(body, bound, 3 if isinstance(body, Enclave) else 5)
+    version = 3 if isinstance(body, Enclave) else 5 if body.newer else 4
+    parts = intel.quote_parts(body, bound, version)
     return replace(parts, signature=sign(p256(), parts.signed)).encode()
 
 
@@ -133,7 +140,7 @@ def _registers(log: bytes) -> tuple[bytes, ...]:
     return tuple(replayed.get(number, bytes(48)) for number in range(1, 5))
 
 
-def _collateral(intel: Intel, tee: int) -> Endorsement:
+def collateral_of(intel: Intel, tee: int) -> Endorsement:
     """What a server would have fetched from Intel."""
     content = json.dumps(intel.collateral(tee)).encode()
     return Endorsement(INTEL_COLLATERAL_TYPE, content)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blindai.attester import Attester
+    from blindai.attester import Attester, DeviceAttester
     from blindai.protocol.attestation import Endorsement, Evidence
     from blindai.protocol.keyset import Binding
 
@@ -23,10 +23,12 @@ class Machine:
     Attributes:
         attester: What a server inside it asks.
         policy: A policy file that accepts it unchanged; insecure, as all of this.
+        devices: The GPUs beside it; None where there are none.
     """
 
     attester: Attester
     policy: str
+    devices: DeviceAttester | None = None
 
 
 class Endorsed:
