@@ -70,7 +70,7 @@ _VTPM: Final = (
     row("kernel", "boot=another", NOT_ACCEPTED, "PCR 11 (sha256)"),
     row("event log", "log=another", NOT_ACCEPTED, "event log"),
     row("secure boot", "secure_boot=off", NOT_ACCEPTED, "secure boot"),
-    row("TPM's key", "signing_key=another", NOT_AUTHENTIC, "quote signature"),
+    row("TPM's key", "signing_key=another", NOT_AUTHENTIC, "vTPM: quote signature"),
 )
 _PARAVISOR: Final = (
     row("paravisor", f"report_data={_64}", NOT_AUTHENTIC, "paravisor's claims"),

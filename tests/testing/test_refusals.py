@@ -57,8 +57,8 @@ ANSWERS: dict[Answer, tuple[Exit, list[str]]] = {
     front.other_keys_stated: (Exit.NOT_AUTHENTIC, ["report data"]),
 }
 GPU_ANSWERS: dict[Answer, tuple[Exit, list[str]]] = {
-    front.gpus_left_out: (Exit.NOT_ACCEPTED, ["GPUs"]),
-    front.gpus_replayed: (Exit.NOT_AUTHENTIC, ["GPU 0: nonce"]),
+    front.gpus_left_out: (Exit.NOT_AUTHENTIC, ["GPU evidence digest"]),
+    front.gpus_replayed: (Exit.NOT_AUTHENTIC, ["GPU evidence digest"]),
 }
 BETWEEN = [
     pytest.param(tee, answer, ended, id=f"{tee}: {answer.__name__}")

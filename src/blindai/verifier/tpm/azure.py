@@ -114,7 +114,8 @@ class Azure:
         _verify_paravisor(procedure, hardware.claims)
         _verify_binding(procedure, hardware.claims, report)
         runtime = parse_runtime_claims(report.claims)
-        boot = verify_quote(procedure, sent, runtime.ak)
+        with procedure.about("vTPM"):
+            boot = verify_quote(procedure, sent, runtime.ak)
         details = AzureClaims(
             hardware=hardware.claims,
             configuration=runtime.configuration,
