@@ -21,10 +21,13 @@ from tests.cli.genuine import MILAN, VECTORS, Genuine
 from tests.vectors import FOLDER, needs_vectors
 from typer.testing import Result
 
+from blindai.cli.tee_names import TeeName
+
 pytestmark = needs_vectors
 
 Run = Callable[..., Result]
 BUSY = 1.5  # what a core that others use too may cost
+LIMIT = 0.4 * BUSY
 
 
 def test_it_says_that_nothing_was_pinned(run: Run) -> None:
@@ -259,19 +262,25 @@ def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
     assert "expected certificates and CRLs only" in result.stderr
 
 
-def test_it_is_quick_from_a_cold_start() -> None:
+FIRST_OF_EACH_TEE = {each.tee: each for each in reversed(VECTORS)}
+
+
+@pytest.mark.parametrize("tee", TeeName)
+def test_it_is_quick_from_a_cold_start(tee: TeeName) -> None:
     """First import included: 0.4 s of processor time, whoever else needs it now."""
-    command = [sys.executable, "-m", "blindai", *MILAN.words()]
-    times = []
-    for _ in range(3):
+    vector = FIRST_OF_EACH_TEE[tee]
+    command = [sys.executable, "-m", "blindai", *vector.words()]
+    times: list[float] = []
+    while len(times) < 3 and min(times, default=LIMIT) >= LIMIT:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603  our words
+        ended = subprocess.run(command, check=False, capture_output=True)  # noqa: S603  our words
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert ended.returncode == vector.code
         times.append(
             after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         )
 
-    assert min(times) < 0.4 * BUSY
+    assert min(times) < LIMIT
 
 
 def token(path: Path) -> tuple[dict[str, object], bytes, bytes]:
