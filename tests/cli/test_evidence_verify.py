@@ -238,9 +238,12 @@ def test_an_event_log_that_is_empty_is_not_left_out_silently(
 
 @pytest.mark.parametrize("command", ["verify", "show"])
 def test_a_file_that_is_something_else_comes_with_advice_about_files(
-    run: Run, command: str
+    run: Run, tmp_path: Path, command: str
 ) -> None:
-    result = run("evidence", command, FOLDER / MILAN.endorsements[0])
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+
+    result = run("evidence", command, path)
 
     assert result.exit_code == 4
     assert "next: Give the whole file" in result.stderr
