@@ -26,6 +26,7 @@ from blindai.cli.tee_names import TeeName
 pytestmark = needs_vectors
 
 Run = Callable[..., Result]
+FIRST_OF_EACH_TEE = {each.tee: each for each in reversed(VECTORS)}
 BUSY = 1.5  # what a core that others use too may cost
 LIMIT = 0.4 * BUSY
 
@@ -217,6 +218,21 @@ def test_statuses_and_a_policy_contradict_each_other(run: Run, policy: Path) -> 
     assert run(*MILAN.words(), *words).exit_code == 2
 
 
+@pytest.mark.parametrize("tee", TeeName)
+def test_statuses_are_for_the_tees_that_have_some(run: Run, tee: TeeName) -> None:
+    words = FIRST_OF_EACH_TEE[tee].words()
+
+    result = run(*words, "--accept-tcb", "OutOfDate")
+
+    if tee in {"sgx", "tdx", "az-tdx"}:
+        assert "--accept-tcb: expected evidence" not in result.stderr
+        assert result.exit_code != 2
+    else:
+        assert "--accept-tcb: expected evidence of sgx, tdx, az-tdx" in result.stderr
+        assert f"got {tee}\n" in result.stderr
+        assert result.exit_code == 2
+
+
 def test_a_file_that_is_not_there_ends_with_2(run: Run) -> None:
     result = run("evidence", "verify", "no-such-file", "--tee", "snp")
 
@@ -263,9 +279,6 @@ def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
 
     assert result.exit_code == 4
     assert "expected certificates and CRLs only" in result.stderr
-
-
-FIRST_OF_EACH_TEE = {each.tee: each for each in reversed(VECTORS)}
 
 
 @pytest.mark.parametrize("tee", TeeName)
