@@ -7,7 +7,7 @@ import logging
 import ssl
 from typing import TYPE_CHECKING
 
-from blindai.cli.signals import stopped_by_sigterm
+from blindai.cli.signals import interruptible
 from blindai.errors import BlindAIError, ConfigurationError
 from blindai.server.serve import bind, build_server, keep_heap
 
@@ -46,8 +46,8 @@ def run(app: App, listen: Listen, announce: Callable[[str], None]) -> None:
         keep_heap()
         # Ctrl-C; or uvicorn's way to say that the application did not start
         with (
-            stopped_by_sigterm(),
             contextlib.suppress(KeyboardInterrupt, SystemExit),
+            interruptible(),
         ):
             server.run([sock])
         if not server.started:
