@@ -197,10 +197,10 @@ def test_evidence_of_another_tee_says_which(run: Run) -> None:
         (("--nonce", ""), "--nonce: expected"),
         (("--at", "yesterday"), "--at: expected a time"),
         (("--accept-tcb", "Fine"), "--accept-tcb: expected one of"),
-        (("--endorsements", "no-such-file"), "no-such-file: cannot be read"),
-        (("--policy", "no-such-file"), "cannot be read"),
+        (("--endorsements", "no-such-file"), "no-such-file: cannot be read: No such"),
+        (("--policy", "no-such-file"), "cannot be read: No such"),
         (("--ear", "a"), "expected both --ear and --ear-key"),
-        (("--ear", "a", "--ear-key", "no-such-file"), "cannot be read"),
+        (("--ear", "a", "--ear-key", "no-such-file"), "cannot be read: No such"),
     ],
 )
 def test_wrong_options_end_with_2(

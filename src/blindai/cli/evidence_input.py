@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from blindai.cli.evidence_files import MAX_FILE_BYTES, read_evidence
 from blindai.cli.exits import CommandError, EvidenceFileError
 from blindai.cli.lookalikes import given_for_endorsements, given_for_evidence
-from blindai.errors import EvidenceError
+from blindai.errors import EvidenceError, reason
 from blindai.protocol.endorsements import parse_endorsements
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def load(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise CommandError(
-            f"{path}: cannot be read: {error.strerror}", "Name a file that is there."
+            f"{path}: cannot be read: {reason(error)}", "Name a file that is there."
         ) from error
 
 
