@@ -138,19 +138,16 @@ def _refuse_without_status(tee: str, statuses: tuple[str, ...]) -> None:
 
 
 def _ask(question: _Question) -> tuple[outcome.Outcome, EvidenceResult | None]:
-    try:
-        result = verify_evidence(
+    return outcome.judge(
+        question.file,
+        question.now,
+        lambda: verify_evidence(
             question.evidence,
             policy=question.policy,
             nonce=question.nonce,
             now=question.now,
-        )
-    except AttestationError as error:
-        return outcome.failed(question.file, question.now, error), None
-    ended = outcome.Outcome(
-        subject=question.file, now=question.now, transcript=result.transcript
+        ),
     )
-    return ended, result
 
 
 def _ask_later(question: _Question, file: bytes) -> outcome.Outcome:
