@@ -79,18 +79,21 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
-# Coverage-guided fuzzing of all that reads bytes before they are believed.
+# Parts of what takes long: make fuzz ONLY="der crl", make mutants ONLY="snp chains".
+ONLY ?=
+
+# Coverage-guided fuzzing of all that reads bytes before they are believed, or of ONLY some;
+# SECONDS for each, as many at a time as there are processors.
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz
-	$(BIN)/python -m fuzz $(SECONDS)
+	$(BIN)/python -m fuzz $(ONLY) $(SECONDS)
 
 $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 	@$(PIP) $(LOCKED) -r requirements/fuzz.txt
 	@touch $@
 
 # One change at a time in the verifier: which does no test notice? All of it takes an hour, so
-# parts can be named: make mutants ONLY="snp chains".
-ONLY ?=
+# parts can be named.
 mutants: $(VENV)/.mutants
 	$(if $(ONLY),,rm -rf mutants)
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python tools/mutmut_once.py run $(patsubst %,'blindai.verifier.%.*',$(ONLY))

@@ -1,55 +1,94 @@
-"""Fuzz one target, or all of them in turn, each in a process of its own."""
+"""Fuzz targets, each in a process of its own, as many at a time as processors are.
+
+    python -m fuzz [NAME ...] SECONDS
+
+No name means all targets; the seconds are for each. How each ended is printed as it
+ends. The exit status is 1 if any found something, 2 for wrong words, 130 for Ctrl-C.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
+import os
 import sys
-from contextlib import suppress
-from pathlib import Path
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING
 
-import atheris
+from fuzz.targets import targets
 
-with atheris.instrument_imports(
-    include=["blindai.protocol", "blindai.verifier", "blindai.cli"]
-):
-    from fuzz.targets import targets
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-CORPUS = Path(".fuzz")
-
-
-def main(arguments: list[str]) -> int:
-    """Run: no name means all targets, the last argument is seconds for each."""
-    *names, seconds = arguments
-    if len(names) == 1:
-        fuzz(names[0], int(seconds))
-        return 0
-    for name in targets():
-        print(f"{name}: {seconds} s", flush=True)
-        command = [sys.executable, "-m", "fuzz", name, seconds]
-        ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  this module
-        print(f"  {ended.stderr.splitlines()[-1]}", flush=True)
-        if ended.returncode:
-            print(ended.stderr[-8000:], file=sys.stderr)
-            return ended.returncode
-    return 0
+INTERRUPTED = 130
+_TAIL_BYTES = 8000
 
 
-def fuzz(name: str, seconds: int) -> None:
-    """Fuzz one target, starting from its examples; does not return."""
-    target = targets()[name]
-    corpus = CORPUS / name
-    corpus.mkdir(parents=True, exist_ok=True)
-    for number, example in enumerate(target.examples):
-        (corpus / f"example-{number}").write_bytes(example)
+def main(arguments: Sequence[str]) -> int:
+    """Run what the arguments say; the exit status."""
+    *names, seconds = arguments or [""]
+    known = list(targets())
+    unknown = sorted(set(names) - set(known))
+    if unknown or not seconds.isdecimal():
+        print(
+            f"usage: python -m fuzz [NAME ...] SECONDS, with names of {known}",
+            *(f"no target is called {name}" for name in unknown),
+            sep="\n",
+            file=sys.stderr,
+        )
+        return 2
+    chosen = list(dict.fromkeys(names)) or known
+    commands = {
+        name: (sys.executable, "-m", "fuzz.one", name, seconds) for name in chosen
+    }
+    print(f"{len(chosen)} targets, {seconds} s for each", flush=True)
+    try:
+        failed = asyncio.run(run(commands))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if failed:
+        print(f"failed: {' '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
-    def read(data: bytes) -> None:
-        with suppress(target.error):
-            target.read(data)
 
-    options = [f"-max_total_time={seconds}", "-max_len=65536", "-timeout=10"]
-    crash = f"-artifact_prefix={CORPUS / name}-crash-"
-    atheris.Setup([sys.argv[0], *options, crash, str(corpus)], read)
-    atheris.Fuzz()
+async def run(commands: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Run all commands, as many at a time as there are processors.
+
+    Args:
+        commands: Each with its name.
+
+    Returns:
+        The names of those that failed, in the order they ended. When this is
+        cancelled, all that run are killed.
+    """
+    free = asyncio.Semaphore(os.cpu_count() or 1)
+    failed: list[str] = []
+
+    async def run_one(name: str, command: tuple[str, ...]) -> None:
+        async with free:
+            if not await _succeeds(name, command):
+                failed.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name, command in commands.items():
+            group.create_task(run_one(name, command))
+    return failed
+
+
+async def _succeeds(name: str, command: tuple[str, ...]) -> bool:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
+    )
+    try:
+        _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    text = errors.decode(errors="replace").rstrip()
+    print(f"{name}: {text.rpartition(chr(10))[2]}", flush=True)
+    if process.returncode:
+        print(text[-_TAIL_BYTES:], file=sys.stderr, flush=True)
+    return not process.returncode
 
 
 if __name__ == "__main__":

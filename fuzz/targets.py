@@ -105,9 +105,8 @@ def _snp() -> Iterator[tuple[str, Target]]:
 
 def _intel() -> Iterator[tuple[str, Target]]:
     intel = Intel()
-    quotes = tuple(
-        map(intel.quote, (Enclave(), TrustDomain(), TrustDomain(newer=False)))
-    )
+    bodies = (Enclave(), TrustDomain(), TrustDomain(newer=False))
+    quotes = tuple(intel.quote(each) for each in bodies)
     listed = tuple(json.dumps(intel.collateral(tee)).encode() for tee in (SGX, TDX))
     yield "intel-quote", Target(intel_quote.parse_quote, quotes)
     yield "intel-collateral", Target(collateral.parse_collateral, listed)
@@ -139,7 +138,7 @@ def _tpm() -> Iterator[tuple[str, Target]]:
 
 def _replay(data: bytes) -> object:
     log = eventlog.parse(data)
-    known = [name for name in log.algorithms if name in eventlog.HASH_BYTES]
+    known = [name for name in log.algorithms if name in tpm_evidence.HASH_BYTES]
     return [log.replay(algorithm) for algorithm in known]
 
 

@@ -15,6 +15,7 @@ from blindai.errors import (
     BlindAIError,
     EvidenceError,
     NotFoundError,
+    reason,
 )
 from blindai.transcript import Check, Status, Transcript
 
@@ -95,3 +96,17 @@ def test_an_appraisal_error_names_all_findings() -> None:
         "debug mode: expected off, got on; "
         "measurement: not evaluated: a reference value (got none)"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (FileNotFoundError(2, "No such file"), "No such file"),
+        (OSError("odd"), "OSError"),
+        (UnicodeDecodeError("utf-8", b"secret", 0, 1, "odd"), "expected UTF-8"),
+    ],
+)
+def test_the_reason_repeats_nothing_of_a_file(
+    error: OSError | UnicodeDecodeError, expected: str
+) -> None:
+    assert reason(error) == expected

@@ -245,3 +245,10 @@ class InternalError(RequestError):
     """The enclave failed; it is not the request's fault."""
 
     next_step = "Report the request id to the operator."
+
+
+def reason(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file was not read, in the system's words; nothing of what it holds."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"expected {error.encoding.upper()}"
+    return error.strerror or type(error).__name__

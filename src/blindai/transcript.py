@@ -33,7 +33,8 @@ class Check:
         actual: What was there.
         source: The document and section that asks for this check.
         required: Whether not evaluating it is a failure.
-        until: The last moment at which it ends like this, where a date decides.
+        since: The first moment at which it ends like this, where dates decide.
+        until: The last one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Check:
     actual: str
     source: str
     required: bool = True
+    since: datetime | None = None
     until: datetime | None = None
 
     @property
@@ -74,10 +76,12 @@ class Expiry:
 
     Attributes:
         name: What ends: a certificate, a list of revoked ones, a keyset, ...
-        not_after: The last moment at which it counts.
+        not_before: The first moment at which it counts.
+        not_after: The last one.
     """
 
     name: str
+    not_before: datetime
     not_after: datetime
 
     def left(self, now: datetime) -> timedelta:
@@ -104,9 +108,9 @@ class Transcript:
     def expiries(self) -> tuple[Expiry, ...]:
         """When what the checks stand on ends, the soonest first."""
         found = {
-            check.name.removesuffix("validity").rstrip(": "): check.until
+            check.name.removesuffix("validity").rstrip(": "): (check.since, check.until)
             for check in self.checks
-            if check.until is not None
+            if check.since is not None and check.until is not None
         }
-        dated = [Expiry(name, not_after) for name, not_after in found.items()]
+        dated = [Expiry(name, *moments) for name, moments in found.items()]
         return tuple(sorted(dated, key=lambda each: each.not_after))

@@ -126,6 +126,26 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def test_the_exit_code_holds_wherever_it_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text("""
+import sys
+from blindai import cli
+from blindai.cli import application
+def app():
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        sys.exit(130)
+application.app = app
+cli.main()
+""")
+
+    words = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(words, check=False, cwd=tmp_path)  # noqa: S603  our words
+
+    assert ended.returncode == 130
+
+
 @needs_model
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

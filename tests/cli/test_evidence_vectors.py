@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from tests.cli.genuine import VECTORS, Genuine, identify
@@ -43,13 +44,33 @@ def test_json_has_every_check(run: Run, vector: Genuine) -> None:
     [(each, at) for each in VECTORS for at in each.outside],
     ids=lambda each: identify(each) if isinstance(each, Genuine) else each,
 )
-def test_outside_its_validity_it_is_not_authentic(
+def test_outside_its_validity_that_alone_refuses_it(
     run: Run, vector: Genuine, at: str
 ) -> None:
-    result = run(*vector.words(at))
+    result = run(*vector.words(at), "--json")
 
+    checks = json.loads(result.stdout)["checks"]
+    failed = [each for each in checks if each["status"] == "fail"]
     assert result.exit_code == 5
-    assert "validity" in result.stdout
+    assert [each["name"] for each in failed] == [vector.outside[at]]
+    first, last = map(datetime.fromisoformat, failed[0]["expected"].split(" to "))
+    assert not first <= datetime.fromisoformat(failed[0]["actual"]) <= last
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=identify)
+def test_only_where_the_chain_is_broken_no_date_is_looked_at(
+    run: Run, vector: Genuine
+) -> None:
+    checks = json.loads(run(*vector.words(), "--json").stdout)["checks"]
+
+    looked_at = [each for each in checks if each["name"].endswith(": validity")]
+    broken = [
+        each["name"]
+        for each in checks
+        if each["name"] == "certificate chain" and each["status"] == "fail"
+    ]
+    assert bool(vector.outside) == bool(looked_at)
+    assert bool(vector.outside) != bool(broken)
 
 
 OUT_OF_DATE = [each for each in VECTORS if "--accept-tcb" in each.options]

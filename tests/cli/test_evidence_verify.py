@@ -21,10 +21,14 @@ from tests.cli.genuine import MILAN, VECTORS, Genuine
 from tests.vectors import FOLDER, needs_vectors
 from typer.testing import Result
 
+from blindai.cli.tee_names import TeeName
+
 pytestmark = needs_vectors
 
 Run = Callable[..., Result]
+FIRST_OF_EACH_TEE = {each.tee: each for each in reversed(VECTORS)}
 BUSY = 1.5  # what a core that others use too may cost
+LIMIT = 0.4 * BUSY
 
 
 def test_it_says_that_nothing_was_pinned(run: Run) -> None:
@@ -193,10 +197,10 @@ def test_evidence_of_another_tee_says_which(run: Run) -> None:
         (("--nonce", ""), "--nonce: expected"),
         (("--at", "yesterday"), "--at: expected a time"),
         (("--accept-tcb", "Fine"), "--accept-tcb: expected one of"),
-        (("--endorsements", "no-such-file"), "no-such-file: cannot be read"),
-        (("--policy", "no-such-file"), "cannot be read"),
+        (("--endorsements", "no-such-file"), "no-such-file: cannot be read: No such"),
+        (("--policy", "no-such-file"), "cannot be read: No such"),
         (("--ear", "a"), "expected both --ear and --ear-key"),
-        (("--ear", "a", "--ear-key", "no-such-file"), "cannot be read"),
+        (("--ear", "a", "--ear-key", "no-such-file"), "cannot be read: No such"),
     ],
 )
 def test_wrong_options_end_with_2(
@@ -212,6 +216,21 @@ def test_statuses_and_a_policy_contradict_each_other(run: Run, policy: Path) -> 
     words = ("--policy", policy, "--accept-tcb", "OutOfDate")
 
     assert run(*MILAN.words(), *words).exit_code == 2
+
+
+@pytest.mark.parametrize("tee", TeeName)
+def test_statuses_are_for_the_tees_that_have_some(run: Run, tee: TeeName) -> None:
+    words = FIRST_OF_EACH_TEE[tee].words()
+
+    result = run(*words, "--accept-tcb", "OutOfDate")
+
+    if tee in {"sgx", "tdx", "az-tdx"}:
+        assert "--accept-tcb: expected evidence" not in result.stderr
+        assert result.exit_code != 2
+    else:
+        assert "--accept-tcb: expected evidence of sgx, tdx, az-tdx" in result.stderr
+        assert f"got {tee}\n" in result.stderr
+        assert result.exit_code == 2
 
 
 def test_a_file_that_is_not_there_ends_with_2(run: Run) -> None:
@@ -235,9 +254,12 @@ def test_an_event_log_that_is_empty_is_not_left_out_silently(
 
 @pytest.mark.parametrize("command", ["verify", "show"])
 def test_a_file_that_is_something_else_comes_with_advice_about_files(
-    run: Run, command: str
+    run: Run, tmp_path: Path, command: str
 ) -> None:
-    result = run("evidence", command, FOLDER / MILAN.endorsements[0])
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+
+    result = run("evidence", command, path)
 
     assert result.exit_code == 4
     assert "next: Give the whole file" in result.stderr
@@ -259,19 +281,22 @@ def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
     assert "expected certificates and CRLs only" in result.stderr
 
 
-def test_it_is_quick_from_a_cold_start() -> None:
+@pytest.mark.parametrize("tee", TeeName)
+def test_it_is_quick_from_a_cold_start(tee: TeeName) -> None:
     """First import included: 0.4 s of processor time, whoever else needs it now."""
-    command = [sys.executable, "-m", "blindai", *MILAN.words()]
-    times = []
-    for _ in range(3):
+    vector = FIRST_OF_EACH_TEE[tee]
+    command = [sys.executable, "-m", "blindai", *vector.words()]
+    times: list[float] = []
+    while len(times) < 3 and min(times, default=LIMIT) >= LIMIT:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603  our words
+        ended = subprocess.run(command, check=False, capture_output=True)  # noqa: S603  our words
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert ended.returncode == vector.code
         times.append(
             after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         )
 
-    assert min(times) < 0.4 * BUSY
+    assert min(times) < LIMIT
 
 
 def token(path: Path) -> tuple[dict[str, object], bytes, bytes]:

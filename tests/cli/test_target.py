@@ -59,7 +59,7 @@ def test_a_simulated_enclave_is_warned_of_each_time(
         (("http://a:b", "--simulation"), "address: "),
         (
             ("http://a", "--simulation", "--api-key-file", "no-such-file"),
-            "--api-key-file no-such-file: cannot be read",
+            "--api-key-file no-such-file: cannot be read: No such file",
         ),
     ],
 )

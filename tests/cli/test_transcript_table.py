@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from blindai.cli.transcript_table import (
     Line,
@@ -118,6 +119,9 @@ def test_agreement_is_said_once() -> None:
     )
 
 
+YEAR = timedelta(days=365)
+
+
 @pytest.mark.parametrize(
     ("day", "left"),
     [
@@ -133,7 +137,35 @@ def test_it_says_how_long_everything_lasts(day: int, left: str) -> None:
     console = Console(width=80)
 
     with console.capture() as captured:
-        table = tabulate_expiries((Expiry("leaf", now + timedelta(days=day)),), now)
+        ends = now + timedelta(days=day)
+        table = tabulate_expiries((Expiry("leaf", now - YEAR, ends),), now)
         console.print(table)
 
     assert captured.get().splitlines()[-1].rstrip().endswith(f"UTC  {left}")
+
+
+@pytest.mark.parametrize(
+    ("lifetime_h", "left_h", "style"),
+    [
+        (24, 23, ""),  # a keyset
+        (24, 6, ""),
+        (24, 5, "bold red"),
+        (24, -1, "bold red"),
+        (24 * 30, 24 * 7, ""),  # Intel's statements
+        (24 * 30, 24 * 7 - 1, "bold red"),
+        (24 * 365, 24 * 7, ""),
+        (24 * 365, 24 * 7 - 1, "bold red"),
+    ],
+)
+def test_what_soon_is_goes_by_the_lifetime(
+    lifetime_h: int, left_h: int, style: str
+) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    ends = now + timedelta(hours=left_h)
+    begins = ends - timedelta(hours=lifetime_h)
+
+    table = tabulate_expiries((Expiry("keyset", begins, ends),), now)
+
+    (*_, cell) = table.columns[2].cells
+    assert isinstance(cell, Text)
+    assert cell.style == style

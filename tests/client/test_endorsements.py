@@ -53,7 +53,7 @@ def test_one_path_is_no_list(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "cannot be read", id="no file"),
+        pytest.param(None, "cannot be read: Is a directory", id="no file"),
         pytest.param(b"?", "endorsements: expected certificates or CRLs", id="other"),
         pytest.param(bytes(MAX_FILE_BYTES + 1), "expected at most", id="large"),
     ],

@@ -114,6 +114,7 @@ LARGE = cmw.Record(CRL_TYPE, bytes(MAX_ENDORSEMENT_BYTES + 1), RECORD.indicator)
         pytest.param(b"{" + b'"a":{' * 99_999, "expected JSON", id="deep JSON"),
         pytest.param(b'{"tcb_info": 1}', "Intel's collateral", id="other JSON"),
         pytest.param(A_KEY, "certificates and CRLs only", id="a key"),
+        pytest.param(b"\x00" + pem(LEAF), "expected certificates or", id="a quote"),
         pytest.param(pem(LEAF).replace(b"MII", b"MI"), "base64 in PEM", id="base64"),
         pytest.param(collection(RECORD, type_="a:b"), "a collection of", id="type"),
         pytest.param(b"\xa1\x00" + cmw.encode(RECORD), "of type", id="no type"),

@@ -86,14 +86,17 @@ def test_the_value_of_an_unknown_variable_does_not_show() -> None:
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("contents", [None, b"\xff\xfe"], ids=["none", "not UTF-8"])
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [(None, "Is a directory"), (b"\xff\xfe", "expected UTF-8")],
+)
 def test_a_file_that_cannot_be_read_stops_the_start(
-    tmp_path: Path, contents: bytes | None
+    tmp_path: Path, contents: bytes | None, reason: str
 ) -> None:
     file = tmp_path if contents is None else tmp_path / "file"
     tmp_path.joinpath("file").write_bytes(contents or b"")
 
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match=f"cannot be read: {reason}"):
         load_settings(file, {})
 
 
@@ -250,13 +253,15 @@ def test_a_tls_key_is_named_by_the_digest_of_its_public_half(tmp_path: Path) -> 
     assert tls_spki(file) == hashlib.sha256(spki).digest()
 
 
-@pytest.mark.parametrize("name", ["none", "text"])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none", "No such file"), ("text", "expected PEM")]
+)
 def test_a_certificate_that_cannot_be_read_is_refused(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "text").write_text("no certificate")
 
-    with pytest.raises(ConfigurationError, match=r"TLS certificate .*: cannot be read"):
+    with pytest.raises(ConfigurationError, match=f"TLS.*: cannot be read: {reason}"):
         tls_spki(tmp_path / name)
 
 

@@ -14,4 +14,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark less is better than an end
-    import_module("blindai.cli.application").app()
+    try:
+        import_module("blindai.cli.application").app()
+    finally:
+        # CPython remembers that Ctrl-C ended code made from text, as dataclasses are,
+        # and with -m ends by SIGINT for that, whatever the exit code; the next such
+        # code that is run makes it forget (pythonrun.c, run_eval_code_obj).
+        eval("0")  # noqa: S307  a constant

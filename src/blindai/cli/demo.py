@@ -76,11 +76,11 @@ def demo(
         ConfigurationError: If a package is missing or the picture cannot be read.
     """
     from blindai.cli.demo_story import Story  # noqa: PLC0415  slow to import
-    from blindai.cli.signals import stopped_by_sigterm  # noqa: PLC0415  likewise
+    from blindai.cli.signals import interruptible  # noqa: PLC0415  likewise
 
     story = Story(console.out())
     story.begin("blindai demo", _INTRODUCTION, _WARNING)
-    with stopped_by_sigterm():
+    with interruptible():
         picture, model, alphabet = _prepare(text, image)
         _play(story, picture, model, alphabet)
 

@@ -8,7 +8,7 @@ import typer
 
 from blindai import __version__
 from blindai.cli.exits import CommandError
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,6 +87,8 @@ def _load_key(path: Path) -> "PrivateKey":
     try:
         return ear.parse_key(path.read_bytes())
     except OSError as error:
-        raise CommandError(f"--ear-key {path}: cannot be read", advice) from error
+        raise CommandError(
+            f"--ear-key {path}: cannot be read: {reason(error)}", advice
+        ) from error
     except ValueError as error:
         raise CommandError(f"--ear-key {path}: {error}", advice) from error

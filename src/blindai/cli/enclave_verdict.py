@@ -94,20 +94,17 @@ def run(target: Target, extras: Extras, *, as_json: bool) -> None:
 
 
 def _ask(question: _Question) -> tuple[outcome.Outcome, AttestationResult | None]:
-    try:
-        result = verifier.verify(
+    return outcome.judge(
+        question.url,
+        question.now,
+        lambda: verifier.verify(
             question.answer.collection,
             nonce=question.answer.nonce,
             policy=question.policy,
             now=question.now,
             endorsements=question.brought,
-        )
-    except AttestationError as error:
-        return outcome.failed(question.url, question.now, error), None
-    ended = outcome.Outcome(
-        subject=question.url, now=question.now, transcript=result.transcript
+        ),
     )
-    return ended, result
 
 
 def _ask_later(question: _Question, file: bytes) -> outcome.Outcome:

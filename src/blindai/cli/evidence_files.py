@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from blindai.cli.encodings import decode, decode_json, describe
+from blindai.cli.legacy_proof import is_proof
 from blindai.cli.tee_names import TeeName
 from blindai.cli.tpm_evidence_files import is_azure, is_go_tpm, read_azure, read_go_tpm
 from blindai.errors import EvidenceError, ProtocolError
@@ -40,7 +41,7 @@ from blindai.protocol.endorsements import certificates, encode_pem
 from blindai.verifier.certificates import parse_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from blindai.protocol.attestation import Endorsement
 
@@ -231,12 +232,10 @@ def _recognise(data: bytes, tee: TeeName | None) -> Evidence:
         EvidenceError: If it looks like nothing that is known, or like another TEE's.
     """
     others: list[TeeName] = []
-    for content in (data, decode(data)):
-        for found in _readings(content or b""):
-            kind, read = found
-            if tee in {None, kind}:
-                return read()
-            others.append(kind)
+    for kind, _, read in _readings(data):
+        if tee in {None, kind}:
+            return read()
+        others.append(kind)
     expected = dict.fromkeys(each.words for each in _KINDS if tee in {None, each.tee})
     hint = f"; it looks like --tee {others[0]}" if others else ""
     raise EvidenceError(
@@ -245,15 +244,29 @@ def _recognise(data: bytes, tee: TeeName | None) -> Evidence:
     )
 
 
-def _readings(content: bytes) -> list[tuple[TeeName, Callable[[], Evidence]]]:
-    """What bytes look like, the likeliest first, each with how to read it."""
+def name_evidence(data: bytes) -> str | None:
+    """What evidence to call it that a file looks like; None if it is like none."""
+    return next((words for _, words, _ in _readings(data)), None)
+
+
+_Reading = tuple[TeeName, str, "Callable[[], Evidence]"]
+
+
+def _readings(data: bytes) -> Iterator[_Reading]:
+    """What a file looks like, the likeliest first, with its name and how to read it."""
+    for content in (data, decode(data)):
+        if content and not is_proof(content):
+            yield from _readings_of(content)
+
+
+def _readings_of(content: bytes) -> list[_Reading]:
     try:
         served = parse_attestation(content).evidence
     except EvidenceError:
         kinds = (kind for kind in _KINDS if kind.fits(content))
-        return [(kind.tee, partial(kind.read, content)) for kind in kinds]
+        return [(kind.tee, kind.words, partial(kind.read, content)) for kind in kinds]
     name = tee_of(served.media_type)
-    return [] if name is None else [(name, lambda: served)]
+    return [] if name is None else [(name, "an attestation", lambda: served)]
 
 
 def _with_gpu_chain(evidence: Evidence) -> Evidence:

@@ -7,27 +7,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blindai.cli.evidence_files import MAX_FILE_BYTES, read_evidence
-from blindai.cli.exits import CommandError
-from blindai.errors import EvidenceError
+from blindai.cli.exits import CommandError, EvidenceFileError
+from blindai.cli.lookalikes import given_for_endorsements, given_for_evidence
+from blindai.errors import EvidenceError, reason
 from blindai.protocol.endorsements import parse_endorsements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from blindai.cli.lookalikes import Lookalike
     from blindai.cli.tee_names import TeeName
     from blindai.protocol.attestation import Endorsement, Evidence
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){1,512}")
 
 
-class EvidenceFileError(EvidenceError):
-    """A file is not the evidence, or what goes with it, that a command asks for."""
-
-    next_step = (
-        "Give the whole file, what belongs to it with --endorsements, and the --tee"
-        " that it is of; docs/policy.md has what each needs."
-    )
+_USUAL = (
+    "Give the whole file, what belongs to it with --endorsements, and the --tee"
+    " that it is of; docs/policy.md has what each needs."
+)
 
 
 def load_evidence(
@@ -44,22 +43,34 @@ def load_evidence(
     """
     said: list[Endorsement] = []
     for path in endorsements:
+        content = load(path)
         try:
-            said += parse_endorsements(load(path))
+            said += parse_endorsements(content)
         except EvidenceError as error:
-            raise EvidenceFileError(f"{path.name}: {error.message}") from error
+            found = given_for_endorsements(content)
+            raise EvidenceFileError(*_mistaken(path, error.message, found)) from error
     log = load(event_log) if event_log else b""
     if event_log and not log:
-        raise EvidenceFileError(f"{event_log.name}: expected an event log, got nothing")
+        message = f"{event_log.name}: expected an event log, got nothing"
+        raise EvidenceFileError(message, _USUAL)
+    data = load(file)
     try:
         return read_evidence(
-            load(file),
+            data,
             tee=tee,
             endorsements=tuple(said),
             event_log=log,
         )
     except EvidenceError as error:
-        raise EvidenceFileError(f"{file.name}: {error.message}") from error
+        found = given_for_evidence(data)
+        raise EvidenceFileError(*_mistaken(file, error.message, found)) from error
+
+
+def _mistaken(path: Path, message: str, found: Lookalike | None) -> tuple[str, str]:
+    """What was wrong with a file, and what to do."""
+    if found is None:
+        return f"{path.name}: {message}", _USUAL
+    return f"{path.name}: {message}; it looks like {found.words}", found.advice
 
 
 def load(path: Path) -> bytes:
@@ -73,7 +84,7 @@ def load(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise CommandError(
-            f"{path}: cannot be read: {error.strerror}", "Name a file that is there."
+            f"{path}: cannot be read: {reason(error)}", "Name a file that is there."
         ) from error
 
 

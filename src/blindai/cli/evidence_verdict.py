@@ -13,6 +13,7 @@ from blindai.cli.evidence_files import tee_of
 from blindai.cli.evidence_input import choose_nonce, choose_time, load, load_evidence
 from blindai.cli.exits import CommandError, exit_code
 from blindai.cli.tcb_info import renew
+from blindai.cli.tee_names import TeeName
 from blindai.client.policies import load_policy
 from blindai.errors import AttestationError
 from blindai.verifier.alone import verify_evidence
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from blindai.cli.tee_names import TeeName
     from blindai.protocol.attestation import Evidence
     from blindai.verifier.alone import EvidenceResult
     from blindai.verifier.policy import Policy
 
 NOT_PINNED = "nothing was pinned: this says what the hardware is, not what runs on it"
+_WITH_STATUS = (TeeName.SGX, TeeName.TDX, TeeName.AZURE_TDX)
 _FACTS = ("tee", "measurement", "report_data", "debug", "root", "simulated")
 
 
@@ -87,6 +88,7 @@ def run(request: Request) -> None:
             file=file, evidence=evidence, policy=accepted, nonce=nonce, now=now
         )
         name = str(tee_of(evidence.media_type))
+        _refuse_without_status(name, request.accept_tcb)
         ended, found = _ask(question)
         later = _ask_later(question, newer) if newer is not None else None
     writer.write(_appraisal(name, ended, found, accepted, nonce), now)
@@ -121,20 +123,31 @@ def _choose_policy(path: Path | None, statuses: tuple[str, ...]) -> Policy | Bas
     return load_policy(path)
 
 
+def _refuse_without_status(tee: str, statuses: tuple[str, ...]) -> None:
+    """Statuses are Intel's: said of any other TEE they would do nothing.
+
+    Raises:
+        CommandError: If there are some for such a TEE.
+    """
+    if statuses and tee not in _WITH_STATUS:
+        raise CommandError(
+            f"--accept-tcb: expected evidence of {', '.join(_WITH_STATUS)}, which have"
+            f" such a status, got {tee}",
+            "Leave it out; what other TEEs may be is said in a policy.",
+        )
+
+
 def _ask(question: _Question) -> tuple[outcome.Outcome, EvidenceResult | None]:
-    try:
-        result = verify_evidence(
+    return outcome.judge(
+        question.file,
+        question.now,
+        lambda: verify_evidence(
             question.evidence,
             policy=question.policy,
             nonce=question.nonce,
             now=question.now,
-        )
-    except AttestationError as error:
-        return outcome.failed(question.file, question.now, error), None
-    ended = outcome.Outcome(
-        subject=question.file, now=question.now, transcript=result.transcript
+        ),
     )
-    return ended, result
 
 
 def _ask_later(question: _Question, file: bytes) -> outcome.Outcome:

@@ -44,9 +44,9 @@ def verify(  # noqa: PLR0913  the options that users know
         typer.Option(
             "--accept-tcb",
             metavar="STATUS",
-            help="Without a policy, accept this status of the machine beside UpToDate, "
-            "as Intel spells it: SWHardeningNeeded, OutOfDate, ... Give it several "
-            "times for several.",
+            help="Without a policy, accept this status of an SGX or TDX machine beside "
+            "UpToDate, as Intel spells it: SWHardeningNeeded, OutOfDate, ... Give it "
+            "several times for several.",
         ),
     ] = None,
     tcb_info: TcbInfoOption = None,

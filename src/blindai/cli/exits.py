@@ -73,6 +73,18 @@ class CommandError(errors.ConfigurationError):
         self.advice = advice
 
 
+class EvidenceFileError(errors.EvidenceError):
+    """A file is not the evidence, or what goes with it, that a command asks for.
+
+    Attributes:
+        advice: What to do next.
+    """
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
 def exit_code(error: errors.BlindAIError) -> Exit:
     """The code that an error ends a command with."""
     return next(
@@ -83,6 +95,6 @@ def exit_code(error: errors.BlindAIError) -> Exit:
 
 def next_step(error: errors.BlindAIError) -> str:
     """What to do about an error."""
-    if isinstance(error, CommandError):
+    if isinstance(error, CommandError | EvidenceFileError):
         return error.advice
     return _NEXT.get(type(error), error.next_step)

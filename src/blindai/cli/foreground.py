@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from blindai.cli.console import printable
-from blindai.cli.signals import stopped_by_sigterm
+from blindai.cli.signals import interruptible
 from blindai.errors import BlindAIError, ConfigurationError
 from blindai.server.serve import bind, build_server, keep_heap
 
@@ -47,8 +47,8 @@ def run(app: App, listen: Listen, announce: Callable[[str], None]) -> None:
         keep_heap()
         # Ctrl-C; or uvicorn's way to say that the application did not start
         with (
-            stopped_by_sigterm(),
             contextlib.suppress(KeyboardInterrupt, SystemExit),
+            interruptible(),
         ):
             server.run([sock])
         if not server.started:

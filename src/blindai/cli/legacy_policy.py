@@ -30,6 +30,11 @@ _NUMBERS: Final = {
     "misc_select_hex": 4,
     "misc_mask_hex": 4,
 }
+_MASKS: Final = {
+    "attributes_flags_hex": "attributes_mask_flags_hex",
+    "attributes_xfrm_hex": "attributes_mask_xfrm_hex",
+    "misc_select_hex": "misc_mask_hex",
+}
 _INIT: Final = 1
 _KEYS: Final = frozenset({*_NUMBERS, "mr_enclave", "allow_debug"})
 
@@ -55,6 +60,11 @@ def convert(text: str) -> Policy:
     debug = table.get("allow_debug", False)
     if type(debug) is not bool:
         raise ConfigurationError("policy: allow_debug: expected true or false")
+    for value, mask in _MASKS.items():
+        if mask in table and value not in table:
+            raise ConfigurationError(
+                f"policy: {value}: expected the bits that {mask} is for, got none"
+            )
     return Policy(
         sgx=SgxPolicy(
             mr_enclave=(_measurement(table["mr_enclave"]),),

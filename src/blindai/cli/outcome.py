@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from blindai.cli import console
 from blindai.cli.exits import exit_code
@@ -12,6 +12,7 @@ from blindai.transcript import Transcript
 from blindai.verifier.remedies import remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from blindai.errors import BlindAIError
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 
 NOTHING: Final = Transcript()
+
+
+class _Verified(Protocol):
+    """What the verifier returns."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """Each check, in order."""
+
+
+_Result = TypeVar("_Result", bound=_Verified)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +64,17 @@ def failed(subject: str, now: datetime, error: BlindAIError) -> Outcome:
     return Outcome(
         subject=subject, now=now, transcript=transcript or NOTHING, error=error
     )
+
+
+def judge(
+    subject: str, now: datetime, ask: Callable[[], _Result]
+) -> tuple[Outcome, _Result | None]:
+    """How asking the verifier ends; and its result, if it accepts."""
+    try:
+        result = ask()
+    except AttestationError as error:
+        return failed(subject, now, error), None
+    return Outcome(subject=subject, now=now, transcript=result.transcript), result
 
 
 def fields(outcome: Outcome) -> dict[str, object]:

@@ -1,4 +1,8 @@
-"""SIGTERM ends a command as Ctrl-C does: everything it started ends with it."""
+"""Ctrl-C and SIGTERM end a command alike: everything it started ends with it.
+
+Both raise KeyboardInterrupt, wherever the program is. Where that is inside an import,
+Python may make another exception of it, or drop it: what counts is that a signal came.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,34 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt within the context."""
-    before = signal.signal(signal.SIGTERM, _stop)
+def interruptible() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the context with KeyboardInterrupt, and nothing else.
+
+    SIGINT is left alone where somebody put it aside, as a shell does for what it runs
+    in the background.
+
+    Raises:
+        KeyboardInterrupt: If one of them came.
+    """
+    stopped = False
+
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
+    except Exception as error:
+        if stopped:
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        raise KeyboardInterrupt

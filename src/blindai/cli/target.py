@@ -12,7 +12,7 @@ import typer
 
 from blindai.cli.console import warn_of_simulation
 from blindai.cli.exits import CommandError
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 
 if TYPE_CHECKING:
     from blindai.client.connection import Connection
@@ -190,4 +190,6 @@ def choose_secret(option: str, value: str | None, file: Path | None) -> str | No
     try:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--{option}-file {file}: cannot be read") from error
+        raise ConfigurationError(
+            f"--{option}-file {file}: cannot be read: {reason(error)}"
+        ) from error

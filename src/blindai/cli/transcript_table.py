@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, LEFT_OPEN = "\u2713", "\u2717", "\u00b7"
 _STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OPEN: "dim"}
-SOON_DAYS = 7
+SOON = timedelta(days=7)
+SOON_PART = 4  # ... but of what lives shortly, the last quarter
 _AGREEMENT = frozenset({"that", "made by it", "no others", "in use"})
 
 
@@ -73,10 +75,16 @@ def tabulate_expiries(expiries: tuple[Expiry, ...], now: datetime) -> Table:
     table.add_row(Text("Ends", style="bold"))
     for expiry in expiries:
         days = expiry.left(now).days
-        style = "bold red" if days < SOON_DAYS else ""
+        style = "bold red" if _ends_soon(expiry, now) else ""
         date = f"{expiry.not_after:%Y-%m-%d %H:%M} UTC"
         table.add_row(shorten(expiry.name), date, Text(_left(days), style=style))
     return table
+
+
+def _ends_soon(expiry: Expiry, now: datetime) -> bool:
+    """Whether to look after it: a keyset of a day always ends within one."""
+    lifetime = expiry.not_after - expiry.not_before
+    return expiry.left(now) < min(SOON, lifetime / SOON_PART)
 
 
 def _left(days: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindai.errors import ConfigurationError, EvidenceError
+from blindai.errors import ConfigurationError, EvidenceError, reason
 from blindai.protocol.attestation import Endorsement
 from blindai.protocol.endorsements import MAX_FILE_BYTES, parse_endorsements
 
@@ -51,6 +51,8 @@ def load_endorsements(path: Path) -> tuple[Endorsement, ...]:
         with path.open("rb") as file:
             return parse_endorsements(file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
-        raise ConfigurationError(f"endorsements {path}: cannot be read") from error
+        raise ConfigurationError(
+            f"endorsements {path}: cannot be read: {reason(error)}"
+        ) from error
     except EvidenceError as error:
         raise ConfigurationError(f"{path}: {error.message}") from error

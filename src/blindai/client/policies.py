@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 from blindai.verifier import Policy
 
 if TYPE_CHECKING:
@@ -94,13 +94,9 @@ def read_policy_file(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"policy {path}: cannot be read: {error.strerror}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"policy {path}: cannot be read: expected UTF-8"
+            f"policy {path}: cannot be read: {reason(error)}"
         ) from error
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from blindai import __version__
 from blindai.attester.evidence_fields import measurement
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 from blindai.inference.folder import SealedFolder
 from blindai.inference.runtime import RuntimeSettings
 from blindai.inference.service import InferenceService, ServiceSettings
@@ -104,7 +104,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"configuration {path}: cannot be read") from error
+        raise ConfigurationError(
+            f"configuration {path}: cannot be read: {reason(error)}"
+        ) from error
     return Settings.parse(text)
 
 
@@ -255,9 +257,13 @@ def tls_spki(certificate: Path) -> bytes:
     """
     try:
         loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ConfigurationError(
-            f"TLS certificate {certificate}: cannot be read"
+            f"TLS certificate {certificate}: cannot be read: {reason(error)}"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"TLS certificate {certificate}: cannot be read: expected PEM"
         ) from error
     spki = loaded.public_key().public_bytes(
         Encoding.DER, PublicFormat.SubjectPublicKeyInfo

@@ -116,6 +116,7 @@ def current(
         expected=f"{first.isoformat()} to {last.isoformat()}",
         actual=now.isoformat(),
         source=source,
+        since=first,
         until=last,
     )
 

@@ -133,6 +133,11 @@ def test_firmware_with_a_kernel_is_enough(line: str) -> None:
             id="no enclave",
         ),
         pytest.param(
+            sgx(f'attributes_mask = "{"0f" * 16}"'),
+            "sgx: attributes: expected the bits that attributes_mask is for",
+            id="a mask of nothing",
+        ),
+        pytest.param(
             tdx(f'rtmr2 = ["{"b2" * 48}"]'),
             "tdx: rtmr1: expected what the firmware may start",
             id="what any kernel can extend",

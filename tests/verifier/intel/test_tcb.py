@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.verifier.intel.made_up import (
     ENCLAVE,
     INTEL,
@@ -31,6 +34,8 @@ from blindai.testing.vendors.intel_parts import (
     quoting_enclave,
 )
 from blindai.verifier import SgxClaims, TdxClaims
+from blindai.verifier.intel.standing import Standing, after_relaunch, at_worst
+from blindai.verifier.intel.tcb_info import PLATFORM_STATUSES
 
 Body = Enclave | TrustDomain
 Json = dict[str, Any]
@@ -276,7 +281,6 @@ def test_a_trust_domain_that_outlived_its_module_is_to_be_relaunched(
     ("started", "current", "expected"),
     [
         pytest.param(OLD_MODULE, OLD_MODULE, "OutOfDate", id="still there"),
-        pytest.param(NEW_MODULE, OLD_MODULE, "UpToDate", id="the other way round"),
         pytest.param(NEW_MODULE, NEW_MODULE, "UpToDate", id="never another"),
     ],
 )
@@ -288,6 +292,68 @@ def test_otherwise_what_it_was_started_under_counts(
     verified, _ = verify(INTEL.evidence(body))
 
     assert verified.claims.of(TdxClaims).platform.tcb_status == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("UpToDate", "OutOfDate"),
+        ("SWHardeningNeeded", "OutOfDate"),
+        ("ConfigurationNeeded", "OutOfDateConfigurationNeeded"),
+        ("ConfigurationAndSWHardeningNeeded", "OutOfDateConfigurationNeeded"),
+        ("OutOfDate", "OutOfDate"),
+        ("OutOfDateConfigurationNeeded", "OutOfDateConfigurationNeeded"),
+    ],
+)
+def test_a_worse_module_that_runs_now_counts(status: str, expected: str) -> None:
+    body = TrustDomain(tee_tcb_svn=NEW_MODULE, tee_tcb_svn2=OLD_MODULE)
+
+    verified, procedure = verify(outlived(status).evidence(body))
+
+    platform = verified.claims.of(TdxClaims).platform
+    assert platform.tcb_status == expected
+    assert platform.advisory_ids == ("INTEL-SA-00700",)
+    opinion = procedure.transcript.checks[-1]
+    assert opinion.name == "second opinion: dcap-qvl"
+    assert opinion.expected == f"{status}, no advisory"
+    assert opinion.actual == opinion.expected
+
+
+_ANY = st.tuples(
+    st.sampled_from([each for each in PLATFORM_STATUSES if each != "Revoked"]),
+    st.dates(),
+    st.sets(st.sampled_from(["INTEL-SA-00001", "INTEL-SA-00002"])),
+)
+_WORDS = ("OutOfDate", "Configuration", "SWHardening")
+
+
+@given(_ANY, _ANY)
+def test_no_word_of_either_status_is_lost(
+    launch: tuple[str, date, set[str]], current: tuple[str, date, set[str]]
+) -> None:
+    both = [
+        Standing(
+            status=status,
+            date=datetime(day.year, day.month, day.day, tzinfo=UTC),
+            advisory_ids=tuple(sorted(advisories)),
+        )
+        for status, day, advisories in (launch, current)
+    ]
+
+    found = at_worst(*both)
+
+    if found.status.startswith("TDRelaunchAdvised"):
+        assert found == after_relaunch(*both)
+        return
+    words = {
+        word for word in _WORDS if any(word in standing.status for standing in both)
+    }
+    if "OutOfDate" in words:
+        words.discard("SWHardening")  # Intel has no word for the two together
+    assert {word for word in _WORDS if word in found.status} == words
+    assert found.status in PLATFORM_STATUSES
+    assert found.date == min(each.date for each in both)
+    assert set(found.advisory_ids) == launch[2] | current[2]
 
 
 def test_a_trust_domain_of_tdx_1_0_knows_one_module_only() -> None:

@@ -108,7 +108,8 @@ class SgxPolicy:
         insecure_allow_debug: Whether the host may read the enclave's memory.
 
     Raises:
-        ValueError: If a signer is named without products.
+        ValueError: If a signer is named without products, or a mask without what it
+            masks.
     """
 
     mr_enclave: Bytes32s = ()
@@ -130,6 +131,11 @@ class SgxPolicy:
             raise ValueError(
                 "isv_prod_ids: expected the products that are meant, got none; a signer"
                 " signs many enclaves"
+            )
+        if self.attributes_mask is not None and self.attributes is None:
+            raise ValueError(
+                "attributes: expected the bits that attributes_mask is for, got none;"
+                " attributes_mask alone pins nothing"
             )
 
     @property

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from blindai.verifier.intel.authority import Authority
-    from blindai.verifier.intel.claims import PlatformClaims
     from blindai.verifier.intel.collateral import Collateral
     from blindai.verifier.intel.quote import Quote
+    from blindai.verifier.intel.standing import Standing
     from blindai.verifier.intel.tcb_info import TcbInfo
     from blindai.verifier.procedure import Procedure
 
@@ -49,6 +49,7 @@ class Question:
         collateral: Intel's endorsements of its platform.
         info: Intel's levels, read.
         authority: The root above them.
+        standing: What we found of the platform by Intel's rule.
         now: For when to verify.
     """
 
@@ -56,16 +57,18 @@ class Question:
     collateral: Collateral
     info: TcbInfo
     authority: Authority
+    standing: Standing
     now: datetime
 
 
-def seek(procedure: Procedure, question: Question, ours: PlatformClaims) -> None:
+def seek(procedure: Procedure, question: Question) -> None:
     """Ask the other verifier, and compare status and advisories.
 
     Raises:
         VerificationError: If it sees anything else.
     """
-    expected = _words(ours.tcb_status, ours.advisory_ids)
+    ours = question.standing
+    expected = _words(ours.status, ours.advisory_ids)
     library, reason = _library(), _rule(question)
     if library is None or reason:
         procedure.note(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from blindai.verifier.intel.tcb_info import OUT_OF_DATE, REVOKED
+from blindai.verifier.intel.tcb_info import OUT_OF_DATE, REVOKED, UP_TO_DATE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +32,9 @@ _OUT_OF_DATE_BELOW: Final = {
     "ConfigurationAndSWHardeningNeeded": "OutOfDateConfigurationNeeded",
 }
 _OUT_OF_DATE: Final = frozenset(_OUT_OF_DATE_BELOW.values())
+_SW_HARDENING_NEEDED: Final = frozenset(
+    {"SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"}
+)
 _CONFIGURATION_NEEDED: Final = frozenset(
     {
         "ConfigurationNeeded",
@@ -118,6 +121,38 @@ def after_relaunch(launch: Standing, current: Standing) -> Standing:
     configuration = {launch.status, current.status} & _CONFIGURATION_NEEDED
     status = RELAUNCH_ADVISED_CONFIGURATION if configuration else RELAUNCH_ADVISED
     return replace(launch, status=status)
+
+
+def at_worst(launch: Standing, current: Standing) -> Standing:
+    """What to think of a trust domain that outlived its TDX module: no better than now.
+
+    Intel's rule, `after_relaunch`, does not look at the module that runs now where the
+    one before was in date. But it is this one that keeps the memory, and whoever runs
+    the machine chose it: where it is worse, that counts.
+    """
+    found = after_relaunch(launch, current)
+    if found is not launch:
+        return found
+    return Standing(
+        status=_worse(launch.status, current.status),
+        date=min(launch.date, current.date),
+        advisory_ids=tuple(sorted({*launch.advisory_ids, *current.advisory_ids})),
+    )
+
+
+def _worse(*statuses: str) -> str:
+    """The status of what all of them are said of; none of them is Revoked."""
+    found = set(statuses)
+    configuration = bool(found & _CONFIGURATION_NEEDED)
+    if found & _OUT_OF_DATE:
+        return "OutOfDateConfigurationNeeded" if configuration else OUT_OF_DATE
+    if found & _SW_HARDENING_NEEDED:
+        return (
+            "ConfigurationAndSWHardeningNeeded"
+            if configuration
+            else "SWHardeningNeeded"
+        )
+    return "ConfigurationNeeded" if configuration else UP_TO_DATE
 
 
 def _reaches(versions: tuple[int, ...] | bytes, floor: tuple[int, ...]) -> bool:

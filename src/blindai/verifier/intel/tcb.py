@@ -55,7 +55,7 @@ def verify_tcb(
     platform: Platform,
     info: TcbInfo,
     identity: QeIdentity,
-) -> PlatformClaims:
+) -> tuple[PlatformClaims, Standing]:
     """Find the platform's level, the quoting enclave's and the TDX module's.
 
     1. The TCB information is about this kind of TEE and platform.
@@ -64,6 +64,10 @@ def verify_tcb(
        domain, which is Intel's and reaches one of its own, and in TDX 1.5 with the
        module that runs now, too.
     4. None of them is revoked.
+
+    Returns:
+        What is claimed of the platform; and where it stands by Intel's rule, which for
+        TDX 1.5 may be better (`standing.at_worst`).
 
     Raises:
         VerificationError: If a step does not hold.
@@ -76,11 +80,12 @@ def verify_tcb(
         enclave=_qe_level(procedure, quote, identity),
     )
     if isinstance(quote.body, TdReport):
-        found = _trust_domain(machine, quote.body)
+        found, by_rule = _trust_domain(machine, quote.body)
     else:
         level = _platform_level(machine, b"", "")
         found = _not_revoked(machine, standing.stand(level, machine.enclave), "")
-    return PlatformClaims(
+        by_rule = found
+    claims = PlatformClaims(
         tcb_status=found.status,
         tcb_date=found.date,
         advisory_ids=found.advisory_ids,
@@ -95,6 +100,7 @@ def verify_tcb(
         cached_keys=platform.cached_keys,
         smt_enabled=platform.smt_enabled,
     )
+    return claims, by_rule
 
 
 def _verify_subject(
@@ -137,8 +143,8 @@ def _qe_level(procedure: Procedure, quote: Quote, identity: QeIdentity) -> Encla
     return reached[0]
 
 
-def _trust_domain(machine: _Machine, report: TdReport) -> Standing:
-    """Step 3 for TDX.
+def _trust_domain(machine: _Machine, report: TdReport) -> tuple[Standing, Standing]:
+    """Step 3 for TDX: where it stands, and where by Intel's rule.
 
     Raises:
         VerificationError: If it does not hold.
@@ -146,9 +152,9 @@ def _trust_domain(machine: _Machine, report: TdReport) -> Standing:
     found = _with_module(machine, report.tee_tcb_svn, "")
     _verify_module(machine, report)
     if report.tee_tcb_svn2 is None:
-        return found
+        return found, found
     current = _with_module(machine, report.tee_tcb_svn2, "current ")
-    return standing.after_relaunch(found, current)
+    return standing.at_worst(found, current), standing.after_relaunch(found, current)
 
 
 def _verify_module(machine: _Machine, report: TdReport) -> None:

@@ -64,7 +64,7 @@ def verify_sgx(
         raise EvidenceError("quote: expected an SGX enclave's, got a trust domain's")
     question, platform = _verify(quote, evidence, procedure, now, anchors)
     attributes.verify_enclave_attributes(procedure, report)
-    seek(procedure, question, platform)
+    seek(procedure, question)
     claims = Claims(
         tee=SGX,
         measurement=report.mr_enclave,
@@ -101,7 +101,7 @@ def verify_tdx(
     question, platform = _verify(quote, evidence, procedure, now, anchors)
     attributes.verify_td_attributes(procedure, report)
     verify_event_log(procedure, evidence.event_log, report)
-    seek(procedure, question, platform)
+    seek(procedure, question)
     claims = Claims(
         tee=TDX,
         measurement=report.mr_td,
@@ -142,9 +142,14 @@ def _verify(
     kind = TDX_QE if isinstance(quote.body, TdReport) else SGX_QE
     signing.verify_quoting_enclave(procedure, quote, identity, kind)
     signing.verify_quote_signature(procedure, quote)
-    found = verify_tcb(procedure, quote, platform, info, identity)
+    found, by_rule = verify_tcb(procedure, quote, platform, info, identity)
     question = Question(
-        quote=quote, collateral=collateral, info=info, authority=above, now=now
+        quote=quote,
+        collateral=collateral,
+        info=info,
+        authority=above,
+        standing=by_rule,
+        now=now,
     )
     return question, found
 
