@@ -5,6 +5,9 @@
 
 import os
 
+TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
+"""Of ONNX Runtime; set here, whatever it was before."""
+
 
 def silence_telemetry() -> None:
     """Switch ONNX Runtime's telemetry off, which it looks at once, when it is loaded.
@@ -13,7 +16,7 @@ def silence_telemetry() -> None:
     tensors, into a database below HOME, and sends them to its maker. Its own function
     for this comes too late: the file and the thread are there by then.
     """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ[TELEMETRY_SWITCH] = "1"
 
 
 silence_telemetry()

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from blindai import __version__
 from blindai.attester.evidence_fields import measurement
 from blindai.errors import ConfigurationError, reason
+from blindai.inference import TELEMETRY_SWITCH
 from blindai.inference.folder import SealedFolder
 from blindai.inference.runtime import RuntimeSettings
 from blindai.inference.service import InferenceService, ServiceSettings
@@ -90,7 +91,8 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     unknown = sorted(
         name
         for name in environment
-        if name.startswith(_MEASURED_PREFIXES) and name not in KNOWN_VARIABLES
+        if name.startswith(_MEASURED_PREFIXES)
+        and name not in {*KNOWN_VARIABLES, TELEMETRY_SWITCH}
     )
     if unknown:
         raise ConfigurationError(
