@@ -208,7 +208,7 @@ def test_a_policy_without_a_table_for_tpms_shows_their_lines(verify: Verify) -> 
         pytest.param(
             AzureVm(claims=runtime_claims(OTHER_KEY.public_key())),
             {},
-            "quote signature",
+            "^vTPM: quote signature",
             id="another key",
         ),
         pytest.param(
