@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-torch coverage check format bench fuzz mutants lock docs clean help
+.PHONY: demo test test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -49,6 +49,12 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/sealing.py'
 
+# A real server is killed in the middle of uploads, replacements and deletions, and has to
+# come back with all that it acknowledged and nothing in part.
+ROUNDS ?= 200
+test-kill: $(VENV)/.dev
+	$(BIN)/python -m tests.kill $(ROUNDS)
+
 # The tests that need torch, in an environment of their own: it is large and optional.
 test-torch: $(VENV)-torch/.installed
 	$(VENV)-torch/bin/python -m pytest -q tests/client/test_torch.py
@@ -81,6 +87,18 @@ bench: $(VENV)/.dev
 
 # Parts of what takes long: make fuzz ONLY="der crl", make mutants ONLY="snp chains".
 ONLY ?=
+
+# blindai beside MLServer, LitServe, Triton, Ray Serve, tract and bare ONNX Runtime; installs
+# them below .bench/ and writes docs/performance.md. Parts are printed, not written:
+# make bench-peers ONLY="tiny image" PEERS="mlserver triton" SECONDS=1
+bench-peers: SECONDS = 3
+bench-peers: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.peers $(ONLY) --seconds $(SECONDS) $(if $(PEERS),--peers $(PEERS))
+
+# A server under mixed load: uploads, deletes, killed workers, killed clients.
+MINUTES ?= 30
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak $(MINUTES)
 
 # Coverage-guided fuzzing of all that reads bytes before they are believed, or of ONLY some;
 # SECONDS for each, as many at a time as there are processors.

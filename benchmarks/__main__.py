@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
 from benchmarks.latency import predict_against_in_process, sealed_against_plain
+from benchmarks.page import DOCS, machine, put
 from benchmarks.startup import startup
 from benchmarks.upload import upload
-from blindai import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
-DOCS = Path(__file__).parents[1] / "docs"
 _GOALS = {
     "1x4 float32": "sealed <= 2x",
     "1x3x224x224 float32": "added <= 0.3 ms",
@@ -113,18 +109,6 @@ def _plot(comparisons: list[Comparison]) -> None:
     figure.savefig(DOCS / "benchmarks.svg", metadata={"Date": None})
 
 
-def _machine() -> str:
-    cpu = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
-    return (
-        f"{os.cpu_count()} shared cores of an {cpu}, Python "
-        f"{platform.python_version()}, blindai {__version__}"
-    )
-
-
 def main() -> None:
     """Run what the command line names, or everything into the documentation."""
     names = sys.argv[1:]
@@ -134,11 +118,8 @@ def main() -> None:
         return
     page = DOCS / "benchmarks.md"
     text = page.read_text()
-    for name, measure in {"machine": lambda: [_machine()], **MEASUREMENTS}.items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = "\n".join([f"{before}{begin}", *measure(), f"{end}{after}"])
+    for name, measure in {"machine": lambda: [machine()], **MEASUREMENTS}.items():
+        text = put(text, name, measure())
     page.write_text(text)
 
 

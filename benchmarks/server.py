@@ -17,12 +17,12 @@ from blindai.attester.simulated import SimulatedAttester
 from blindai.server.app import create_app
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
+from blindai.server.process import keep_heap
 from blindai.server.serve import (
     Listen,
     bind,
     build_server,
     build_service,
-    keep_heap,
     now,
 )
 from blindai.server.settings import InferenceSettings, ModelSettings, Settings

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import onnx
+from onnx import TensorProto, helper
+
 from blindai.attester.certificate_table import parse_certificate_table
 from blindai.cli.evidence_files import read_evidence
-from blindai.errors import BlindAIError, ConfigurationError, EvidenceError
-from blindai.protocol import attestation, cmw, endorsements, keyset
+from blindai.errors import (
+    BlindAIError,
+    ConfigurationError,
+    EvidenceError,
+    ModelRefusedError,
+)
+from blindai.inference.admission import admit
+from blindai.inference.admission_limits import AdmissionLimits
+from blindai.inference.outline import outline
+from blindai.protocol import attestation, bundle, cmw, endorsements, keyset
 from blindai.protocol import der as der_reader
 from blindai.protocol import tpm as tpm_evidence
 from blindai.protocol.keyset import Binding, Purpose, Statement
@@ -61,7 +72,10 @@ def targets() -> dict[str, Target]:
     """All targets by name."""
     return {
         name: target
-        for group in (_protocol, _x509, _snp, _intel, _nitro, _tpm, _nvidia, _files)
+        for group in (
+            *(_protocol, _x509, _snp, _intel, _nitro, _tpm, _nvidia, _files),
+            _models,
+        )
         for name, target in group()
     }
 
@@ -177,3 +191,84 @@ def _files() -> Iterator[tuple[str, Target]]:
             EvidenceError,
         ),
     )
+
+
+def _models() -> Iterator[tuple[str, Target]]:
+    """What a worker reads before a runtime does; `fuzz.load` goes on from there."""
+    small, large = _model(4), _model(300)
+    bundled = _bundle()
+    limits = AdmissionLimits(max_outline_bytes=1 << 16, max_messages=10_000)
+    yield (
+        "outline",
+        Target(
+            lambda data: outline(
+                memoryview(data), max_bytes=1 << 16, max_fields=10_000
+            ),
+            (small, large),
+            ModelRefusedError,
+        ),
+    )
+    yield (
+        "admission",
+        Target(
+            lambda data: admit(memoryview(data), limits),
+            (small, large, bundled),
+            ModelRefusedError,
+        ),
+    )
+    yield (
+        "bundle",
+        Target(
+            lambda data: bundle.parse_bundle(memoryview(data)),
+            (bundled,),
+            ModelRefusedError,
+        ),
+    )
+
+
+def _model(elements: int) -> bytes:
+    """A model with something of all that admission looks at."""
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"
+    )
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [elements], [0.5] * elements)
+    sparse = onnx.SparseTensorProto(
+        values=helper.make_tensor("s", TensorProto.FLOAT, [1], [0.5]),
+        indices=helper.make_tensor("i", TensorProto.INT64, [1], [0]),
+        dims=[elements],
+    )
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["y"], value=weights)], "then", [], [y]
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    own = helper.make_function(
+        "own", "f", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], opsets[:1]
+    )
+    nodes = [
+        helper.make_node("f", ["x"], ["a"], domain="own"),
+        helper.make_node("Tile", ["a", "w"], ["b"], name="tile"),
+        helper.make_node("If", ["b"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [x], [y], [weights], sparse_initializer=[sparse]
+    )
+    model = helper.make_model(
+        graph, opset_imports=opsets, ir_version=8, functions=[own]
+    )
+    encoded: bytes = model.SerializeToString()
+    return encoded
+
+
+def _bundle() -> bytes:
+    model = onnx.ModelProto.FromString(_model(4))
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "w.data"), ("offset", "0"), ("length", "16")):
+        tensor.external_data.add(key=key, value=value)
+    files = {bundle.MODEL_NAME: model.SerializeToString(), "w.data": bytes(16)}
+    parts = (
+        bundle.header(name, len(data)) + data + bundle.padding(len(data))
+        for name, data in files.items()
+    )
+    return b"".join(parts) + bundle.END

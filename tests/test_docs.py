@@ -15,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from blindai import tables
+from blindai.attester.simulated import SimulatedAttester
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.protocol import problems
+from blindai.server.enclave import Enclave, Measured
+from blindai.server.observability.metrics import Metrics
 from blindai.server.routes import Routes
 from blindai.server.serve import KNOWN_VARIABLES, now
-from blindai.server.settings import ApiKey, Settings
+from blindai.server.settings import ApiKey, BatchSettings, Settings, TelemetrySettings
+from blindai.server.storage_settings import PreloadSettings
 from blindai.verifier import (
     EnclavePolicy,
     EvidencePolicy,
@@ -144,6 +148,7 @@ def documented(page: str, heading: str) -> dict[str, str]:
         ("## `[models]`", Settings().models),
         ("## `[inference]`", Settings().inference),
         ("## `[gateway]`", Settings().gateway),
+        ("## `[quota]`", Settings().quota),
     ],
 )
 def test_every_key_stands_in_its_page_with_its_default(
@@ -210,10 +215,50 @@ def test_every_key_of_an_insecure_root_stands_in_its_page() -> None:
     assert documented("docs/policy.md", "## `[[insecure_roots]]`") == expected
 
 
-def test_every_key_of_an_api_key_stands_in_its_page() -> None:
-    expected = {field.name: "required" for field in dataclasses.fields(ApiKey)}
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("## `[[api_keys]]`", ApiKey),
+        ("## `[[batching]]`", BatchSettings),
+        ("## `[[preload]]`", PreloadSettings),
+    ],
+)
+def test_every_key_of_a_list_of_tables_stands_in_its_page(
+    heading: str, table: type[ApiKey | BatchSettings | PreloadSettings]
+) -> None:
+    expected = {
+        field.name: "required"
+        if field.default is dataclasses.MISSING
+        else written(field.default)
+        for field in dataclasses.fields(table)
+    }
 
-    assert documented("docs/configuration.md", "## `[[api_keys]]`") == expected
+    assert documented("docs/configuration.md", heading) == expected
+
+
+def test_every_key_of_telemetry_stands_in_its_page() -> None:
+    table = TelemetrySettings(url="https://telemetry.example/")
+    expected = {key: written(value) for key, value in tables.items(table)}
+
+    assert documented("docs/configuration.md", "## `[telemetry]`") == (
+        expected | {"url": "required"}
+    )
+
+
+def test_every_metric_stands_in_its_page() -> None:
+    metrics = Metrics()
+    metrics.watch(InferenceService(ServiceSettings()), no_enclave(), now)
+    text = metrics.encode().decode()
+    shown = set(re.findall(r"^# TYPE (blindai_\w+) ", text, re.MULTILINE))
+
+    found = rows("docs/operations.md", "## Metrics")
+
+    assert {code(row[0]) for row in found} == shown
+
+
+def no_enclave() -> Enclave:
+    measured = Measured(config_digest=bytes(32), build="test")
+    return Enclave(SimulatedAttester(), measured, now)
 
 
 def test_every_table_of_the_configuration_has_a_section() -> None:
@@ -226,7 +271,7 @@ def test_every_table_of_the_configuration_has_a_section() -> None:
 def test_every_variable_of_the_environment_stands_in_its_page() -> None:
     found = rows("docs/configuration.md", "## Environment")
 
-    assert {code(row[0]) for row in found} == KNOWN_VARIABLES
+    assert {code(row[0]) for row in found} == KNOWN_VARIABLES | {"DO_NOT_TRACK"}
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,20 @@ NAMES = {
     "__version__",
     "connect",
 }
-CONNECT = ["addr", "*policy", "*api_key", "*simulation", "*timeout", "*endorsements"]
+CONNECT = [
+    "addr",
+    "*policy",
+    "*api_key",
+    "*simulation",
+    "*timeout",
+    "*endorsements",
+    "*remember_stores",
+]
 METHODS = {
     "attest": [],
     "close": [],
     "configuration": [],
-    "delete_model": ["model_name", "*owner_token"],
+    "delete_model": ["model_name", "*model_version", "*owner_token"],
     "models": [],
     "predict": [
         "model_name",
@@ -32,10 +40,12 @@ METHODS = {
         "dtype",
         "shape",
         "*outputs",
+        "*model_version",
         "*model_digest",
         "*timeout",
     ],
-    "upload_model": ["model", "model_name", "*owner_token", "*progress"],
+    "server": [],
+    "upload_model": ["model", "model_name", "*owner_token", "*save_model", "*progress"],
 }
 
 
@@ -95,6 +105,7 @@ def test_a_transport_takes_what_was_promised(kind: type) -> None:
         "*policy",
         "*simulation",
         "*endorsements",
+        "*remember_stores",
         "*wire",
     ]
 

@@ -19,7 +19,6 @@ from blindai.sealing import (
     derive_key,
     open_sealed,
     seal,
-    sealed_name,
 )
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -223,14 +222,6 @@ def test_a_large_file_needs_little_memory() -> None:
 
     assert total == 32 * CHUNK_BYTES
     assert peak < 12 * CHUNK_BYTES
-
-
-def test_a_file_name_hides_the_name() -> None:
-    name = sealed_name(KEY, "model")
-
-    assert name == sealed_name(KEY, "model")
-    assert len(name) == 64
-    assert name not in {sealed_name(OTHER_KEY, "model"), sealed_name(KEY, "other")}
 
 
 def test_a_tee_s_secret_becomes_a_sealing_key_of_hkdf() -> None:

@@ -11,6 +11,7 @@
     |   `-- TensorError             ... or a tensor is not what the model expects
     |-- SealingError              sealed bytes do not open: do not use them
     |   `-- UnknownKeyError         sealed to a key the enclave no longer holds
+    |-- RollbackError             a sealed store is older than one seen before: ask why
     |-- AttestationError          the enclave has not proved itself: send nothing
     |   |-- EvidenceError           evidence is malformed
     |   |-- VerificationError       evidence is not authentic
@@ -27,7 +28,10 @@
         |-- StaleRequestError       the sealed date is outside the enclave's window
         |-- ReplayedRequestError    these sealed bytes were seen before
         |-- OverloadedError         busy: try again later
+        |   `-- QuotaError              ... or the API key's own share is used up
         |-- DeadlineError           the time allowed has passed
+        |-- ModelCrashedError       the model's worker died of it: mend model or input
+        |-- UnavailableError        the model is out of service for a while
         `-- InternalError           the enclave's own fault; report the request id
 
 A message says *what: expected X, got Y*; `next_step` says what to do about it.
@@ -118,6 +122,12 @@ class UnknownKeyError(SealingError):
     """A message is sealed to a key the enclave does not hold (any more)."""
 
     next_step = "Attest the enclave again and seal to its current key."
+
+
+class RollbackError(BlindAIError):
+    """A sealed store is older than, or another than, what was seen of it before."""
+
+    next_step = "Ask the operator why; the message says what goes on with it as it is."
 
 
 class AttestationError(BlindAIError):
@@ -235,10 +245,38 @@ class OverloadedError(RequestError):
     next_step = "Try again in a moment."
 
 
+class QuotaError(OverloadedError):
+    """What the configuration grants an API key is used up.
+
+    Attributes:
+        retry_after_s: When to try again, in whole seconds.
+    """
+
+    next_step = "Wait, delete a model, or ask the operator for a larger quota."
+
+    def __init__(
+        self, message: str, *, retry_after_s: int = 1, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.retry_after_s = retry_after_s
+
+
 class DeadlineError(RequestError):
     """The time allowed for the request has passed."""
 
     next_step = "Allow more time, or send less at once."
+
+
+class ModelCrashedError(RequestError):
+    """The process that ran the model died, or passed its memory limit."""
+
+    next_step = "Try other inputs or the model on your own machine; then its owner."
+
+
+class UnavailableError(RequestError):
+    """The model is out of service for a while: its worker keeps dying, or restarts."""
+
+    next_step = "Try again in a minute; if it stays so, ask the model's owner."
 
 
 class InternalError(RequestError):

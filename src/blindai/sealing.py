@@ -16,7 +16,8 @@ Nonce-Reuse Misuse-Resistance", CRYPTO 2015) over AES-256-GCM. Integers are big-
     nonce (12) = prefix (7) || number of the chunk (4) || 1 for the last one, else 0 (1)
 
 Metadata is sealed with the contents, so whoever keeps the file learns its size and no
-more. An older file of the same name still opens: this is no protection from rollback.
+more. A file holds for itself alone: which files belong together, and which is the
+newest, is for who keeps them to say (`inference.folder` has an index for that).
 
     sealed = seal(key, metadata, chunks, salt=secrets.token_bytes(SALT_BYTES))
     opened = open_sealed(key, pieces)
@@ -48,7 +49,6 @@ _PREFIX = b"BLINDAI\x01" + CHUNK_BYTES.to_bytes(4, "big")
 _HEADER_BYTES = len(_PREFIX) + SALT_BYTES
 _TAG_BYTES = 16
 _LABEL = b"blindai sealed file v1\x00"
-_NAME_LABEL = b"blindai sealed file name v1\x00"
 _KEY_LABEL = b"blindai sealing key v1\x00"
 
 
@@ -119,18 +119,6 @@ def open_sealed(key: bytes, pieces: Iterable[Buffer]) -> Opened:
     if not 4 <= end <= min(len(first), 4 + MAX_METADATA_BYTES):
         raise SealingError("sealed metadata: expected it whole in the first chunk")
     return Opened(first[4:end], chain((first[end:],), plaintext))
-
-
-def sealed_name(key: bytes, name: str) -> str:
-    """A file name for what is called `name`: 64 hexadecimal digits.
-
-    The same key and name give the same file name; without the key it says nothing.
-
-    Args:
-        key: The sealing key, 32 bytes.
-        name: The name to hide.
-    """
-    return hkdf.expand(hkdf.extract(_NAME_LABEL, key), name.encode(), 32).hex()
 
 
 def derive_key(secret: bytes, source: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
 from blindai.cli.application import app
+from blindai.server import process
+from blindai.server.observability.logs import LOGGERS
 from blindai.server.settings import GatewaySettings, Settings
 from blindai.testing import SimulatedEnclave
 
@@ -31,6 +34,19 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _leaves_this_process_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `serve` asks of its process is undone, or not asked of this one."""
+    monkeypatch.setattr(process, "forbid_core_dumps", lambda: None)
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, None)]
+    before = [(each, each.handlers, each.propagate, each.level) for each in loggers]
+    yield
+    for logger, handlers, propagate, level in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
 @pytest.fixture(scope="session")
 def enclave() -> Iterator[SimulatedEnclave]:
     """A simulated enclave without API keys."""
@@ -49,6 +65,44 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     opset = helper.make_opsetid("", 20)
     path = tmp_path_factory.mktemp("models") / "double.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def rounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file: so many times it adds 1."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["go_on"]),
+            helper.make_node("Add", ["sum", "one"], ["more"]),
+        ],
+        "body",
+        [
+            value("round", TensorProto.INT64, []),
+            value("going", TensorProto.BOOL, []),
+            value("sum", TensorProto.INT64, [1]),
+        ],
+        [
+            value("go_on", TensorProto.BOOL, []),
+            value("more", TensorProto.INT64, [1]),
+        ],
+    )
+    shape = helper.make_node("Squeeze", ["rounds"], ["count"])
+    loop = helper.make_node("Loop", ["count", "", "zero"], ["sum_of_all"], body=body)
+    graph = helper.make_graph(
+        [shape, loop],
+        "g",
+        [value("rounds", TensorProto.INT64, [1])],
+        [value("sum_of_all", TensorProto.INT64, [1])],
+        [
+            helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("one", TensorProto.INT64, [1], [1]),
+        ],
+    )
+    path = tmp_path_factory.mktemp("models") / "rounds.onnx"
+    opset = helper.make_opsetid("", 20)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
     return path
 

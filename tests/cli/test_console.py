@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from blindai.cli import console
 from blindai.errors import NotFoundError
+from blindai.text import printable
 
 
 @given(st.text())
 def test_what_is_printable_commands_no_terminal(text: str) -> None:
-    assert console.printable(text).isprintable()
+    assert printable(text).isprintable()
 
 
 def test_an_escape_sequence_is_spelt_out() -> None:
-    assert console.printable("a\x1b[31mb") == "a\\x1b[31mb"
+    assert printable("a\x1b[31mb") == "a\\x1b[31mb"
 
 
 @pytest.mark.parametrize(

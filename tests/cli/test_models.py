@@ -44,7 +44,8 @@ def test_a_listed_models_json_is_v2s(run: Run, served: str) -> None:
         run("models", "list", served, "--simulation", "--json").stdout
     )
 
-    assert model.keys() == {"name", "digest", "size_bytes", "inputs", "outputs"}
+    kept = {"version", "saved", "unavailable"}
+    assert model.keys() == {"name", "digest", "size_bytes", "inputs", "outputs"} | kept
     assert model["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
 
 
@@ -87,7 +88,11 @@ def test_json_of_upload_and_delete(
     deleted = run("models", "delete", words[0], "double", *words[1:], *token)
 
     assert uploaded["name"] == "double"
-    assert json.loads(deleted.stdout) == {"name": "double", "deleted": True}
+    assert json.loads(deleted.stdout) == {
+        "name": "double",
+        "version": None,
+        "deleted": True,
+    }
 
 
 def test_anothers_model_is_not_deleted(run: Run, served: str) -> None:

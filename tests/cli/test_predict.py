@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from blindai.client.model_file import find_model
+from blindai.client.model_file import ModelStream, find_model
 
 Run = Callable[..., Result]
 ROW = np.arange(4, dtype=np.float32).reshape(1, 4)
@@ -56,6 +56,7 @@ def test_inputs_are_read(
 
     assert fields.keys() == {
         "model_name",
+        "model_version",
         "model_digest",
         "inference_time_s",
         "outputs",
@@ -75,7 +76,7 @@ def row(tmp_path: Path) -> Path:
 def test_outputs_are_a_table(run: Run, served: str, row: Path) -> None:
     printed = run("predict", served, "double", row, "--simulation").stdout
 
-    assert "double (SHA-256 " in printed
+    assert "double, version 1 (SHA-256 " in printed
     assert "y       FP32  1 x 4  0 2 4 6" in printed
 
 
@@ -104,8 +105,8 @@ def test_a_digest_pins_the_model(
 ) -> None:
     import hashlib  # noqa: PLC0415  for this test only
 
-    with find_model(double).open() as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
+    contents = b"".join(ModelStream(find_model(double), None))
+    digest = hashlib.sha256(contents).hexdigest()
     words = ("predict", served, "double", row, "--simulation", "--digest")
 
     assert run(*words, digest).exit_code == 0

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,53 +13,33 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.cli.serving import serving
 from typer.testing import Result
 
 from blindai.attester import detection
 from blindai.cli import extras, foreground, serve
-from blindai.cli.foreground import PlainFormatter
 from blindai.errors import BlindAIError, ConfigurationError
 from blindai.server.asgi import Receive, Scope, Send
 from blindai.server.serve import Listen
 from blindai.server.settings import Settings
 
 Run = Callable[..., Result]
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith("BLINDAI_")
-}
-
-
-@contextlib.contextmanager
-def serving(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and its address."""
-    command = [sys.executable, "-m", "blindai", "serve", "--simulation", "--port", "0"]
-    with subprocess.Popen(  # noqa: S603  this very program
-        [*command, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process, process.stdout.readline().split()[-1]
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_starts_answers_and_ends_with_0(run: Run, ending: signal.Signals) -> None:
-    with serving() as (process, url):
+    with serving() as served:
+        url = served.url
         verified = run("verify", url, "--simulation")
-        process.send_signal(ending)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        out, err = process.stdout.read(), process.stderr.read()
-        process.wait(timeout=20)
+        served.process.send_signal(ending)
+        assert served.process.stdout is not None
+        out = served.process.stdout.read()
+        ended = served.wait()
+    err = "".join(served.log)
 
     assert verified.exit_code == 0
-    assert process.returncode == 0
-    assert Settings().digest.hex() in out
+    assert ended == 0
+    assert served.facts["configuration"] == Settings().digest.hex()
     assert f"blindai verify {url} --simulation" in out
     assert f"blindai models list {url} --simulation" in out
     assert "NOTHING IS PROTECTED" in err
@@ -76,13 +51,13 @@ def test_models_outlive_it_where_it_has_a_data_dir(
     run: Run, double: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    with serving("--data-dir", str(data)) as (process, url):
-        uploaded = run("models", "upload", url, double, "--simulation")
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+    with serving("--data-dir", data) as served:
+        uploaded = run("models", "upload", served.url, double, "--simulation")
+        served.process.send_signal(signal.SIGINT)
+        served.wait()
 
-    with serving("--data-dir", str(data)) as (_, url):
-        listed = run("models", "list", url, "--simulation")
+    with serving("--data-dir", data) as served:
+        listed = run("models", "list", served.url, "--simulation")
 
     assert uploaded.exit_code == 0
     assert "double" in listed.stdout
@@ -102,19 +77,6 @@ def interrupting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(serve, "_print_facts", announce)
     return addresses
-
-
-@pytest.fixture(autouse=True)
-def _loggers() -> Iterator[None]:
-    """Give the loggers back as they were."""
-    before = {
-        name: (logging.getLogger(name).handlers, logging.getLogger(name).propagate)
-        for name in foreground.LOGGERS
-    }
-    yield
-    for name, (handlers, propagate) in before.items():
-        logging.getLogger(name).handlers = handlers
-        logging.getLogger(name).propagate = propagate
 
 
 def test_ctrl_c_ends_it_cleanly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,22 +215,3 @@ def test_a_missing_package_names_its_extra() -> None:
         extras.needs("server"),
     ):
         raise ModuleNotFoundError(name="uvicorn")
-
-
-def test_a_log_line_cannot_command_the_terminal() -> None:
-    record = logging.LogRecord("blindai", logging.ERROR, "", 1, "a\x1b[31m", (), None)
-
-    assert PlainFormatter().format(record).endswith(" ERROR a\\x1b[31m")
-
-
-def test_a_log_line_has_time_level_and_message_and_no_traceback() -> None:
-    try:
-        raise ValueError("a secret")  # noqa: TRY301  to have a traceback
-    except ValueError:
-        record = logging.LogRecord(
-            "blindai", logging.ERROR, __file__, 1, "failed\nmore", (), sys.exc_info()
-        )
-
-    line = PlainFormatter().format(record)
-
-    assert re.fullmatch(r"[\d-]+ [\d:,]+ ERROR failed \(ValueError\)", line)

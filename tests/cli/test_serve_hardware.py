@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ from blindai.attester.sev_guest import read_derived_key
 from blindai.attester.sev_snp import SevSnpAttester
 from blindai.attester.simulated_report import default_measurement
 from blindai.attester.tdx import TdxAttester
-from blindai.cli import foreground, serve
+from blindai.cli import serve
+from blindai.inference import sandbox
 from blindai.testing.devices import FakeConfigfs, FakeFiles, FakeSevGuest, Fault
 from blindai.testing.devices.nvml import MadeUpNvml
 from blindai.testing.vendors.nvidia import Nvidia
@@ -45,8 +45,8 @@ def tdx() -> TdxAttester:
 
 
 @pytest.fixture(autouse=True)
-def _ends_when_ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """End each server once it is ready, and give the loggers back as they were."""
+def _ends_when_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End each server once it is ready."""
     printing = serve._print_facts
 
     def announce(facts: Mapping[str, str], next_steps: tuple[str, ...]) -> None:
@@ -54,14 +54,6 @@ def _ends_when_ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(serve, "_print_facts", announce)
-    before = {
-        name: (logging.getLogger(name).handlers, logging.getLogger(name).propagate)
-        for name in foreground.LOGGERS
-    }
-    yield
-    for name, (handlers, propagate) in before.items():
-        logging.getLogger(name).handlers = handlers
-        logging.getLogger(name).propagate = propagate
 
 
 @pytest.fixture
@@ -89,6 +81,44 @@ def test_it_says_which_tee_it_is_and_nothing_of_simulation(
     assert "\nmodels         end with the server (no --data-dir)\n" in result.stdout
     assert "--policy policy.toml" in result.stdout
     assert "simulat" not in (result.stdout + result.stderr).lower()
+
+
+def test_it_says_what_holds_models_back(
+    run: Run, on: Callable[[Attester], None], tmp_path: Path
+) -> None:
+    on(sev_snp())
+    threads = tmp_path / "server.toml"
+    threads.write_text('[inference]\nisolation = "thread"\n', encoding="utf-8")
+
+    processes = run("serve", *OFFLINE)
+    thread = run("serve", *OFFLINE, "--config", threads)
+
+    assert processes.exit_code == thread.exit_code == 0
+    words = ", ".join(sandbox.offered().words)
+    assert f"\nsandbox        {words}\n" in processes.stdout
+    assert "\nsandbox        none: models run in threads of this" in thread.stdout
+
+
+def test_a_kernel_that_offers_less_than_is_accepted_stops_the_start(
+    run: Run,
+    on: Callable[[Attester], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    on(sev_snp())
+    less = sandbox.Offered(no_new_privs=True, seccomp=True, landlock_abi=0)
+    monkeypatch.setattr(sandbox, "offered", lambda: less)
+    accepting = tmp_path / "server.toml"
+    accepting.write_text('[inference]\nsandbox = "seccomp"\n', encoding="utf-8")
+
+    refused = run("serve", *OFFLINE)
+    accepted = run("serve", *OFFLINE, "--config", accepting)
+
+    assert refused.exit_code == 2
+    assert "expected a kernel that offers 'full', got" in refused.stderr
+    assert "listening" not in refused.stdout
+    assert accepted.exit_code == 0, accepted.stderr
+    assert "seccomp: offered, Landlock: not offered\n" in accepted.stdout
 
 
 def test_it_says_under_which_key_models_are_kept(

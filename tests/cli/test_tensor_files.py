@@ -71,6 +71,7 @@ def test_a_single_number_has_a_shape_in_words(
     answer = PredictResponse(
         output=(tensor(np.array(2.0)),),
         model_name="m",
+        model_version=1,
         model_digest="ab" * 32,
         inference_time=0.001,
     )

@@ -28,9 +28,18 @@ from blindai.protocol.keyset import configuration_digest
 
 DIGEST = hashlib.sha256(b"onnx").hexdigest()
 X = {"name": "x", "datatype": "FP32", "shape": [-1]}
-MODEL = {"name": "m", "digest": DIGEST, "size_bytes": 4, "inputs": [X], "outputs": [X]}
+MODEL = {
+    "name": "m",
+    "version": "3",
+    "saved": True,
+    "digest": DIGEST,
+    "size_bytes": 4,
+    "inputs": [X],
+    "outputs": [X],
+}
 RESPONSE = {
     "model_name": "m",
+    "model_version": "3",
     "parameters": {"model_digest": DIGEST, "inference_time_ns": 1_500_000_000},
     "outputs": [{"name": "y", "datatype": "FP32", "shape": [1], "data": [2.5]}],
 }
@@ -57,6 +66,7 @@ def uploaded(**changes: object) -> UploadResponse:
 def test_a_model_is_read() -> None:
     model = calls.model("m").result(answer(MODEL))
     assert (model.name, model.digest, model.size_bytes) == ("m", DIGEST, 4)
+    assert (model.version, model.saved, model.unavailable) == (3, True, "")
     assert model.inputs[0].shape == (-1,)
 
 

@@ -76,7 +76,11 @@ def test_without_torch_a_torch_tensor_is_an_import_error(
 def test_values_are_not_in_the_repr() -> None:
     secret = tensor(np.array([987654.0]))
     response = PredictResponse(
-        output=(secret,), model_name="m", model_digest="00", inference_time=0.1
+        output=(secret,),
+        model_name="m",
+        model_version=1,
+        model_digest="00",
+        inference_time=0.1,
     )
     assert repr(secret) == "Tensor('y', FP64, (1,))"
     assert "987654" not in repr(response)
@@ -85,6 +89,10 @@ def test_values_are_not_in_the_repr() -> None:
 def test_outputs_are_found_by_name() -> None:
     floats = tensor(FLOATS)
     response = PredictResponse(
-        output=(floats,), model_name="m", model_digest="00", inference_time=0.1
+        output=(floats,),
+        model_name="m",
+        model_version=1,
+        model_digest="00",
+        inference_time=0.1,
     )
     assert response.outputs == {"y": floats}

@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from blindai.inference.admission import AdmissionLimits, admit
+from blindai.inference.admission import admit
+from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.model import ModelSpec
 
 OPSET = helper.make_opsetid("", 20)

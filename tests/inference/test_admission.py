@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from blindai.errors import ModelRefusedError
-from blindai.inference.admission import AdmissionLimits, admit
+from blindai.inference.admission import admit
+from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.model import ModelSpec, TensorSpec
 from blindai.protocol.datatypes import Datatype
 
@@ -111,7 +112,9 @@ def test_inputs_with_a_default_are_not_asked_for(
         name="b", data_type=TensorProto.FLOAT, dims=[3], float_data=[1] * 3
     )
     sparse = model.graph.sparse_initializer.add()
-    sparse.values.name = "c"
+    sparse.values.name, sparse.values.data_type = "c", TensorProto.FLOAT
+    sparse.values.dims.append(0)
+    sparse.indices.CopyFrom(TensorProto(data_type=TensorProto.INT64, dims=[0]))
     model.graph.input.append(value("c"))
 
     assert [tensor.name for tensor in admitted(model).inputs] == ["a"]

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto
 
 from blindai.errors import ModelRefusedError
-from blindai.inference.admission import AdmissionLimits
+from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.model import ModelSpec
 
 Admitted = Callable[..., ModelSpec]
@@ -97,7 +97,7 @@ def test_refuses_a_function_that_calls_itself(
 def test_refuses_more_initializers_than_the_limit(
     model: onnx.ModelProto, admitted: Admitted
 ) -> None:
-    model.graph.initializer.add(name="i")
+    model.graph.initializer.add(name="i", data_type=TensorProto.FLOAT, dims=[0])
     model.graph.node[0].attribute.add(name="body").g.sparse_initializer.add()
 
     assert admitted(model, AdmissionLimits(max_initializers=2)).inputs
@@ -129,7 +129,9 @@ def test_refuses_more_than_the_limit_besides_weights(
     model: onnx.ModelProto, admitted: Admitted
 ) -> None:
     weights = np.zeros(1 << 16, np.uint8).tobytes()
-    model.graph.initializer.add(name="w", data_type=TensorProto.UINT8, raw_data=weights)
+    model.graph.initializer.add(
+        name="w", data_type=TensorProto.UINT8, dims=[1 << 16], raw_data=weights
+    )
 
     assert admitted(model, AdmissionLimits(max_outline_bytes=500)).inputs
     with pytest.raises(ModelRefusedError, match="at most 50 bytes besides"):

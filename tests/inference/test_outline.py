@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from blindai.errors import ModelRefusedError
+from blindai.inference.functions import messages
 from blindai.inference.outline import MAX_DEPTH, SMALL_BYTES, outline
 
 WEIGHTS = 5000  # bytes
@@ -80,13 +81,21 @@ def parse(data: bytes) -> onnx.ModelProto:
     return model
 
 
+def without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without what is noted about the data that was left out."""
+    for message in messages(model):
+        if isinstance(message, TensorProto):
+            message.ClearField("metadata_props")
+    return model
+
+
 def test_the_outline_is_the_model_without_the_data_of_tensors() -> None:
     model = rich_model()
 
     short = outlined(model.SerializeToString())
 
-    assert len(short) < 4000
-    assert parse(short) == rich_model(weights=0)
+    assert len(short) < 5000
+    assert without_notes(parse(short)) == rich_model(weights=0)
 
 
 def test_a_small_model_is_its_own_outline() -> None:
@@ -121,7 +130,7 @@ def test_fields_of_other_versions_are_kept(unknown: bytes) -> None:
     short = outlined(data)
 
     assert short.startswith(unknown)
-    assert len(short) < len(unknown) + 20
+    assert len(short) < len(unknown) + 60
 
 
 @pytest.mark.parametrize(
@@ -162,7 +171,7 @@ def test_refuses_a_longer_outline_than_the_limit() -> None:
 def test_the_data_of_tensors_does_not_count() -> None:
     weights = field(INITIALIZER, field(RAW_DATA, bytes(10_000)))
 
-    assert len(outlined(field(GRAPH, weights), max_bytes=20)) < 20
+    assert len(outlined(field(GRAPH, weights), max_bytes=20)) < 60
 
 
 def nested(levels: int) -> bytes:
@@ -199,7 +208,7 @@ def test_a_changed_model_has_an_outline_or_is_refused(data: st.DataObject) -> No
         short = outlined(bytes(changed))
     except ModelRefusedError:
         return
-    assert len(short) <= len(changed) + 10
+    assert len(short) <= len(changed) + 1000
 
 
 RICH = rich_model().SerializeToString()

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from tests.inference.by_hand import (
+    FakeLane,
+    Figures,
+    Model,
+    Sending,
+    cancel,
+    outcome,
+    settle,
+)
 
-from blindai.errors import DeadlineError, OverloadedError, TensorError
-from blindai.inference.admission import AdmissionLimits, admit
-from blindai.inference.runtime import LoadedModel, Outcome, Runtime, RuntimeSettings
+from blindai.errors import (
+    DeadlineError,
+    InvalidRequestError,
+    ModelCrashedError,
+    OverloadedError,
+    UnavailableError,
+)
+from blindai.inference.isolation import NotBegunError
 from blindai.inference.scheduler import Scheduler
-from blindai.protocol.tensor import Tensor
 
 pytestmark = pytest.mark.anyio
-
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
-QUICK = [Tensor.of("n", np.array(1))]
-FOR_EVER = [Tensor.of("n", np.array(1 << 60))]
 
 
 @pytest.fixture
@@ -30,258 +35,291 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def runtime() -> AsyncIterator[Runtime]:
-    runtime = Runtime(RuntimeSettings(workers=1, intra_op_threads=1))
-    yield runtime
-    await runtime.close()
+def figures() -> Figures:
+    return Figures()
 
 
 @pytest.fixture
-def scheduler(runtime: Runtime) -> Scheduler:
-    return Scheduler(runtime, max_queue=2)
+async def scheduler(figures: Figures) -> AsyncIterator[Scheduler]:
+    scheduler = Scheduler(1, {}, figures)
+    yield scheduler
+    scheduler.close()
 
 
 @pytest.fixture
-def counter(runtime: Runtime, tmp_path: Path) -> LoadedModel:
-    """A model that counts to n, one by one."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["on"], ["still_on"]),
-            helper.make_node("Add", ["sum", "one"], ["next_sum"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("i", INT64, []),
-            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("sum", FLOAT, []),
-        ],
-        [
-            helper.make_tensor_value_info("still_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("next_sum", FLOAT, []),
-        ],
-    )
-    graph = helper.make_graph(
-        [helper.make_node("Loop", ["n", "", "zero"], ["y"], body=body)],
-        "g",
-        [helper.make_tensor_value_info("n", INT64, [])],
-        [helper.make_tensor_value_info("y", FLOAT, [])],
-        [
-            helper.make_tensor("one", FLOAT, [], [1.0]),
-            helper.make_tensor("zero", FLOAT, [], [0.0]),
-        ],
-    )
-    opset = helper.make_opsetid("", 20)
-    model = helper.make_model(graph, ir_version=10, opset_imports=[opset])
-    file = tmp_path / "model"
-    file.write_bytes(model.SerializeToString())
-    spec = admit(memoryview(file.read_bytes()), AdmissionLimits())
-    return runtime.load(str(file), spec)
+async def send(scheduler: Scheduler) -> AsyncIterator[Sending]:
+    send = Sending(scheduler)
+    yield send
+    await send.close()
 
 
-class Requests:
-    """Requests to one scheduler, and the order in which they ended."""
+async def test_a_request_runs_at_once(send: Sending, figures: Figures) -> None:
+    model = Model("m", lanes=1)
+    task = await send(model, 7)
 
-    def __init__(self, scheduler: Scheduler, model: LoadedModel) -> None:
-        self._scheduler = scheduler
-        self._model = model
-        self.ended: list[str] = []
+    model.runs[0].end()
 
-    async def send(
-        self,
-        name: str = "",
-        queue: str = "model",
-        tensors: list[Tensor] | None = None,
-        timeout_s: float = 30,  # a deadline is what is tested
-    ) -> Outcome:
-        deadline = time.monotonic() + timeout_s
-        outcome = await self._scheduler.infer(
-            queue, self._model, tensors or QUICK, (), deadline
+    assert await outcome(task) == [7.0]
+    assert figures.ran_ == [("m", 1)]
+    assert figures.waits == 1
+
+
+async def test_slots_bound_all_models_together(send: Sending) -> None:
+    first, second = Model("1", lanes=1), Model("2", lanes=1)
+    await send(first, 1)
+    waiting = await send(second, 2)
+    assert (len(first.runs), len(second.runs)) == (1, 0)
+
+    first.runs[0].end()
+    await settle()
+    second.runs[0].end()
+
+    assert await outcome(waiting) == [2.0]
+
+
+async def test_lanes_bound_one_model(figures: Figures) -> None:
+    scheduler = Scheduler(9, {}, figures)
+    send = Sending(scheduler)
+    model = Model("m", lanes=2)
+    for number in range(3):
+        await send(model, number)
+
+    assert model.began == [[[0]], [[1]]]
+    assert scheduler.waiting == 1
+    model.runs[0].end()
+    await settle()
+    assert model.began[2:] == [[[2]]]
+    await send.close()
+
+
+async def test_models_take_turns(send: Sending) -> None:
+    busy, other = Model("busy", lanes=1), Model("other", lanes=1)
+    began: list[str] = []
+    await send(busy, 0)
+    for number, model in enumerate((busy, busy, other), 1):
+        await send(model, number)
+
+    for _ in range(3):
+        running = next(
+            each.runs[-1]
+            for each in (busy, other)
+            if each.runs and not each.runs[-1].future.done()
         )
-        self.ended.append(name)
-        return outcome
+        running.end()
+        await settle()
+        began.append(f"{len(busy.runs)} {len(other.runs)}")
 
-    async def begin(
-        self,
-        name: str = "",
-        queue: str = "model",
-        tensors: list[Tensor] | None = None,
-        timeout_s: float = 30,  # a deadline is what is tested
-    ) -> asyncio.Task[Outcome]:
-        """Send, and wait until the request runs or waits."""
-        task = asyncio.create_task(self.send(name, queue, tensors, timeout_s))
-        await asyncio.sleep(0)
-        return task
+    assert began == ["2 0", "2 1", "3 1"]
 
 
-@pytest.fixture
-def requests(scheduler: Scheduler, counter: LoadedModel) -> Requests:
-    return Requests(scheduler, counter)
+async def test_a_full_queue_refuses(scheduler: Scheduler, send: Sending) -> None:
+    model = Model("m", lanes=1, limit=2)
+    for number in range(3):
+        await send(model, number)
 
-
-async def cancel(task: asyncio.Task[Outcome]) -> None:
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_request_runs(requests: Requests) -> None:
-    outcome = await requests.send(tensors=[Tensor.of("n", np.array(7))])
-
-    assert outcome.outputs[0].array.tolist() == 7.0
-
-
-async def test_inputs_and_outputs_are_compared_before_the_queue(
-    requests: Requests, scheduler: Scheduler, counter: LoadedModel
-) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-
-    with pytest.raises(TensorError, match="inputs"):
-        await scheduler.infer("model", counter, [], (), time.monotonic() + 30)
-    with pytest.raises(TensorError, match="outputs"):
-        await scheduler.infer("model", counter, QUICK, ["z"], time.monotonic() + 30)
-
-    await cancel(running)
-
-
-async def test_a_full_queue_refuses(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    waiting = [await requests.begin(), await requests.begin()]
+    refused = await send(model, 3)
 
     with pytest.raises(OverloadedError, match="at most 2 requests waiting"):
-        await requests.send()
-
-    await cancel(running)
-    await asyncio.gather(*waiting)
+        await refused
+    assert scheduler.waiting == 2
 
 
-async def test_a_full_queue_is_one_models_own(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    waiting = [await requests.begin(), await requests.begin()]
+async def test_a_full_queue_is_one_models_own(send: Sending) -> None:
+    model, other = Model("m", lanes=1, limit=1), Model("other", lanes=1, limit=1)
+    await send(model, 0)
+    await send(model, 1)
 
-    other = await requests.begin(queue="other")
+    waiting = await send(other, 2)
 
-    await cancel(running)
-    await asyncio.gather(other, *waiting)
-
-
-async def test_models_take_turns(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    waiting = [
-        await requests.begin("busy 1", "busy"),
-        await requests.begin("busy 2", "busy"),
-        await requests.begin("other 1", "other"),
-    ]
-
-    await cancel(running)
-    await asyncio.gather(*waiting)
-
-    assert requests.ended == ["busy 1", "other 1", "busy 2"]
+    assert not waiting.done()
 
 
-async def test_a_worker_is_free_again_after_a_run(requests: Requests) -> None:
-    for _ in range(3):
-        await requests.send()
+async def test_who_fills_the_queue_makes_way_for_others(send: Sending) -> None:
+    model = Model("m", lanes=1, limit=2)
+    running = await send(model, 0)
+    older, newer = await send(model, 1), await send(model, 2)
 
-    assert len(requests.ended) == 3
+    other = await send(model, 3, tenant="b")
+
+    with pytest.raises(OverloadedError, match="at most 2 requests waiting"):
+        await newer
+    for run in (0, 1, 2):
+        model.runs[run].end()
+        await settle()
+    assert [await outcome(each) for each in (running, older, other)] == [[0], [1], [3]]
 
 
-async def test_a_deadline_that_has_passed_is_refused_at_once(
-    requests: Requests,
-) -> None:
+async def test_a_deadline_that_has_passed_is_refused_at_once(send: Sending) -> None:
+    model = Model("m", lanes=1)
+    task = await send(model, 0, timeout_s=0)
+
     with pytest.raises(DeadlineError, match="passed before the run"):
-        await requests.send(timeout_s=0)
+        await task
+    assert model.runs == []
 
 
-async def test_a_deadline_holds_in_the_queue(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
+async def test_a_deadline_holds_in_the_queue(
+    scheduler: Scheduler, send: Sending
+) -> None:
+    model = Model("m", lanes=1)
+    running = await send(model, 0)
+    waiting = await send(model, 1, timeout_s=0.02)
 
     with pytest.raises(DeadlineError, match="passed in the queue"):
-        await requests.send(timeout_s=0.02)
+        await waiting
 
-    await cancel(running)
-    await requests.send()
-
-
-async def test_who_leaves_the_queue_makes_room(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    first, second = await requests.begin(), await requests.begin()
-    await cancel(second)
-
-    third = await requests.begin()
-
-    await cancel(running)
-    await asyncio.gather(first, third)
+    assert scheduler.waiting == 0
+    assert not model.runs[0].stopped
+    model.runs[0].end()
+    assert await outcome(running) == [0]
+    assert len(model.runs) == 1
 
 
-async def test_a_deadline_holds_in_the_run(requests: Requests) -> None:
+async def test_a_deadline_holds_in_the_run(send: Sending) -> None:
+    model = Model("m", lanes=1)
+    task = await send(model, 0, timeout_s=0.02)
     began = time.monotonic()
 
     with pytest.raises(DeadlineError, match="passed while running"):
-        await requests.send(tensors=FOR_EVER, timeout_s=0.05)
+        await task
 
     assert time.monotonic() - began < 1
-    await requests.send(timeout_s=1)
+    assert model.runs[0].stopped
 
 
-async def test_a_request_that_is_cancelled_stops_its_run(requests: Requests) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    await asyncio.sleep(0.02)
+async def test_a_run_that_does_not_stop_keeps_its_lane(send: Sending) -> None:
+    model = Model("m", lanes=1)
+    task = await send(model, 0, timeout_s=0.02)
+    next_ = await send(model, 1)
+    with pytest.raises(DeadlineError):
+        await task
+    await settle()
+    assert len(model.runs) == 1
 
-    await cancel(running)
+    model.runs[0].fail(OverloadedError("stopped"))
+    await settle()
+    model.runs[1].end()
 
-    await requests.send(timeout_s=1)
+    assert await outcome(next_) == [1]
 
 
-async def test_a_turn_given_to_one_who_is_cancelled_goes_to_the_next(
-    requests: Requests, scheduler: Scheduler
+async def test_who_is_cancelled_leaves_the_queue(
+    scheduler: Scheduler, send: Sending
 ) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    first, second = await requests.begin(), await requests.begin(timeout_s=1)
-    await cancel(running)
-    while len(scheduler._queues["model"]) == 2:  # noqa: ASYNC110  # first's turn
-        await asyncio.sleep(0)
+    model = Model("m", lanes=1)
+    await send(model, 0)
+    waiting = await send(model, 1)
 
-    await cancel(first)
+    await cancel(waiting)
 
-    await second
+    assert scheduler.waiting == 0
 
 
-async def test_a_worker_is_free_when_all_who_waited_have_left(
-    requests: Requests, runtime: Runtime
+async def test_who_is_cancelled_has_the_run_stopped(send: Sending) -> None:
+    model = Model("m", lanes=1)
+    task = await send(model, 0)
+
+    await cancel(task)
+
+    assert model.runs[0].stopped
+
+
+async def test_an_error_is_its_own_requests_only(send: Sending) -> None:
+    model = Model("m", lanes=1)
+    failing, next_ = await send(model, 0), await send(model, 1)
+
+    model.runs[0].fail(InvalidRequestError("values"))
+    await settle()
+    model.runs[1].end()
+
+    with pytest.raises(InvalidRequestError, match="values"):
+        await failing
+    assert await outcome(next_) == [1]
+
+
+async def test_a_lane_that_is_gone_gets_nothing_more(
+    scheduler: Scheduler, send: Sending
 ) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    await cancel(await requests.begin())
-    await cancel(running)
-    while runtime._busy:  # noqa: ASYNC110  # nothing says when
-        await asyncio.sleep(0)
+    model = Model("m", lanes=1)
+    failing, next_ = await send(model, 0), await send(model, 1)
 
-    await requests.send(timeout_s=1)
+    model.alive = False  # its worker died
+    model.runs[0].fail(ModelCrashedError("died"))
+    await settle()
+    with pytest.raises(ModelCrashedError, match="died"):
+        await failing
+    assert (len(model.runs), scheduler.waiting) == (1, 1)
+
+    model.alive = True  # another took its place
+    model.idle = [FakeLane(model.runs)]
+    scheduler.dispatch()
+    model.runs[1].end()
+    assert await outcome(next_) == [1]
+
+
+async def test_what_a_dead_worker_did_not_see_waits_for_the_next(
+    scheduler: Scheduler, send: Sending
+) -> None:
+    model = Model("m", lanes=1)
+    first, second = await send(model, 0), await send(model, 1)
+
+    model.alive = False
+    model.runs[0].fail(NotBegunError("dead already"))
+    await settle()
+    assert (len(model.runs), scheduler.waiting) == (1, 2)
+
+    model.alive = True
+    model.idle = [FakeLane(model.runs)]
+    scheduler.dispatch()
+    for run in (1, 2):
+        model.runs[run].end()
+        await settle()
+
+    assert [await outcome(each) for each in (first, second)] == [[0], [1]]
+
+
+async def test_what_a_dead_worker_did_not_see_is_refused_if_none_comes_next(
+    send: Sending,
+) -> None:
+    model = Model("m", lanes=1)
+    first, second = await send(model, 0), await send(model, 1)
+
+    model.given_up = UnavailableError("given up")
+    model.runs[0].fail(NotBegunError("dead already"))
+
+    for each in (first, second):
+        with pytest.raises(UnavailableError, match="given up"):
+            await each
+
+
+async def test_a_model_that_is_refused_answers_all_who_wait(
+    scheduler: Scheduler, send: Sending
+) -> None:
+    model = Model("m", lanes=1)
+    running, waiting = await send(model, 0), await send(model, 1)
+
+    scheduler.refuse(model, OverloadedError("no more"))
+
+    with pytest.raises(OverloadedError, match="no more"):
+        await waiting
+    model.runs[0].end()
+    assert await outcome(running) == [0]
 
 
 async def test_closing_refuses_who_waits_and_who_comes(
-    requests: Requests, scheduler: Scheduler
+    scheduler: Scheduler, send: Sending
 ) -> None:
-    running = await requests.begin(tensors=FOR_EVER)
-    waiting, leaving = await requests.begin(), await requests.begin()
-    await asyncio.sleep(0)
+    model = Model("m", lanes=1)
+    running, waiting = await send(model, 0), await send(model, 1)
 
     scheduler.close()
     scheduler.close()
-    await cancel(leaving)
+    late = await send(model, 2)
 
-    with pytest.raises(OverloadedError, match="closing"):
-        await waiting
-    with pytest.raises(OverloadedError, match="closing"):
-        await requests.send()
-    await cancel(running)
-
-
-async def test_two_workers_run_two_requests(counter: LoadedModel) -> None:
-    runtime = Runtime(RuntimeSettings(workers=2, intra_op_threads=1))
-    requests = Requests(Scheduler(runtime, max_queue=1), counter)
-    running = await requests.begin(tensors=FOR_EVER)
-
-    await requests.send()
-
-    await cancel(running)
-    await runtime.close()
+    for task in (waiting, late):
+        with pytest.raises(OverloadedError, match="closing"):
+            await task
+    assert model.runs[0].stopped
+    model.runs[0].fail(OverloadedError("stopped"))
+    with pytest.raises(OverloadedError, match="stopped"):
+        await running

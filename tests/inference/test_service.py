@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,20 +22,17 @@ from blindai.errors import (
     OverloadedError,
     TensorError,
 )
+from blindai.inference.arrivals import Upload
 from blindai.inference.folder import SealedFolder
 from blindai.inference.model import ModelInfo
-from blindai.inference.runtime import RuntimeSettings
+from blindai.inference.room import StoreLimits
 from blindai.inference.service import InferenceService, ServiceSettings
-from blindai.inference.store import StoreLimits
 from blindai.protocol.tensor import Tensor
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2024, 5, 6, tzinfo=UTC)
-SETTINGS = ServiceSettings(
-    runtime=RuntimeSettings(workers=1, intra_op_threads=1),
-    store=StoreLimits(max_models=1),
-)
+SETTINGS = ServiceSettings(isolation="thread", slots=1, store=StoreLimits(max_models=1))
 FLOAT = TensorProto.FLOAT
 ONE_TWO = [Tensor.of("x", np.array([-1, 2], np.float32))]
 
@@ -44,9 +42,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(params=["thread", "process"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-async def service() -> AsyncIterator[InferenceService]:
-    async with InferenceService(SETTINGS) as service:
+async def service(isolation: str) -> AsyncIterator[InferenceService]:
+    async with InferenceService(replace(SETTINGS, isolation=isolation)) as service:
         yield service
 
 
@@ -70,7 +73,7 @@ async def upload(service: InferenceService, name: str = "model") -> ModelInfo:
     with service.spool() as spool:
         await spool.write(MODEL)
         return await service.upload(
-            name, "key:alice", spool, may_replace=False, now=NOW
+            name, "key:alice", spool, Upload(now=NOW, may_replace=False)
         )
 
 
@@ -147,7 +150,9 @@ async def test_refuses_external_data(service: InferenceService) -> None:
     with service.spool() as spool:
         await spool.write(proto.SerializeToString())
         with pytest.raises(ModelRefusedError, match="external data"):
-            await service.upload("m", "key:alice", spool, may_replace=False, now=NOW)
+            await service.upload(
+                "m", "key:alice", spool, Upload(now=NOW, may_replace=False)
+            )
 
 
 async def test_settings_reach_the_store(service: InferenceService) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blindai.errors import OverloadedError, TooLargeError
-from blindai.inference.runtime import Runtime, RuntimeSettings
+from blindai.inference.blocking import Threads
 from blindai.inference.spool import Spool
 
 pytestmark = pytest.mark.anyio
@@ -24,10 +24,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def runtime() -> AsyncIterator[Runtime]:
-    runtime = Runtime(RuntimeSettings(workers=1, intra_op_threads=1))
-    yield runtime
-    await runtime.close()
+async def threads() -> AsyncIterator[Threads]:
+    threads = Threads()
+    yield threads
+    await threads.close()
 
 
 def read(spool: Spool) -> bytes:
@@ -38,10 +38,10 @@ def target(spool: Spool) -> str:
     return str(Path(spool.path).readlink())
 
 
-async def test_pieces_become_one_file(runtime: Runtime) -> None:
+async def test_pieces_become_one_file(threads: Threads) -> None:
     whole = b"small" + LARGE + b"end"
 
-    with Spool(runtime, max_bytes=len(whole)) as spool:
+    with Spool(threads, max_bytes=len(whole)) as spool:
         for piece in (b"small", bytearray(LARGE), memoryview(b"end"), b""):
             await spool.write(piece)
 
@@ -51,19 +51,19 @@ async def test_pieces_become_one_file(runtime: Runtime) -> None:
         assert read(spool) == whole
 
 
-async def test_the_bytes_lie_on_no_disk(runtime: Runtime) -> None:
-    with Spool(runtime, max_bytes=1) as spool:
+async def test_the_bytes_lie_on_no_disk(threads: Threads) -> None:
+    with Spool(threads, max_bytes=1) as spool:
         assert target(spool).startswith("/memfd:")
 
 
-async def test_nothing_received_is_nothing(runtime: Runtime) -> None:
-    with Spool(runtime, max_bytes=1) as spool:
+async def test_nothing_received_is_nothing(threads: Threads) -> None:
+    with Spool(threads, max_bytes=1) as spool:
         assert bytes(spool.view()) == b""
 
 
 @pytest.mark.parametrize("piece", [b"x", LARGE])
-async def test_refuses_more_than_the_limit(runtime: Runtime, piece: bytes) -> None:
-    with Spool(runtime, max_bytes=4 + len(piece) - 1) as spool:
+async def test_refuses_more_than_the_limit(threads: Threads, piece: bytes) -> None:
+    with Spool(threads, max_bytes=4 + len(piece) - 1) as spool:
         await spool.write(b"full")
 
         with pytest.raises(TooLargeError, match="model: expected at most"):
@@ -72,17 +72,17 @@ async def test_refuses_more_than_the_limit(runtime: Runtime, piece: bytes) -> No
         assert bytes(spool.view()) == b"full"
 
 
-async def test_large_pieces_are_written_in_a_thread(runtime: Runtime) -> None:
-    with Spool(runtime, max_bytes=1 << 30) as spool:
-        await runtime.close()
+async def test_large_pieces_are_written_in_a_thread(threads: Threads) -> None:
+    with Spool(threads, max_bytes=1 << 30) as spool:
+        await threads.close()
 
         await spool.write(b"small")
-        with pytest.raises(OverloadedError, match="closed"):
+        with pytest.raises(OverloadedError, match="closing"):
             await spool.write(LARGE)
 
 
-async def test_closing_frees_the_memory(runtime: Runtime) -> None:
-    spool = Spool(runtime, max_bytes=10)
+async def test_closing_frees_the_memory(threads: Threads) -> None:
+    spool = Spool(threads, max_bytes=10)
     descriptor = int(spool.path.rpartition("/")[2])
 
     spool.close()

@@ -7,11 +7,10 @@ import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from onnx import TensorProto, helper
+from tests.inference.storing import ALICE, BOB, NOW, RELU, TANH, Stores, add, model
 
 from blindai.errors import (
     ConflictError,
@@ -22,17 +21,15 @@ from blindai.errors import (
     NotFoundError,
     OverloadedError,
     TooLargeError,
+    UnavailableError,
 )
-from blindai.inference.admission import AdmissionLimits
-from blindai.inference.folder import SealedFolder
+from blindai.inference.admission_limits import AdmissionLimits
+from blindai.inference.arrivals import Skipped
 from blindai.inference.model import ModelInfo
-from blindai.inference.runtime import Runtime, RuntimeSettings
-from blindai.inference.store import Skipped, Store, StoreLimits
+from blindai.inference.room import StoreLimits
+from blindai.inference.store import Store
 
 pytestmark = pytest.mark.anyio
-
-NOW = datetime(2024, 5, 6, tzinfo=UTC)
-ALICE, BOB = "key:alice", "token:bob"
 
 
 def fail(_: int) -> None:
@@ -45,63 +42,19 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def runtime() -> AsyncIterator[Runtime]:
-    runtime = Runtime(RuntimeSettings(workers=1, intra_op_threads=1))
-    yield runtime
-    await runtime.close()
+async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
+    async with Stores(tmp_path / "models") as stores:
+        yield stores
 
 
 @pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return Store(runtime, StoreLimits(), AdmissionLimits())
+def store(stores: Stores) -> Store:
+    return stores.passing()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def lasting(runtime: Runtime, path: Path) -> Store:
-    return restarted(runtime, path)
-
-
-def restarted(runtime: Runtime, path: Path, limits: StoreLimits | None = None) -> Store:
-    folder = SealedFolder(path, b"k" * 32)
-    return Store(runtime, limits or StoreLimits(), AdmissionLimits(), folder)
-
-
-def files(path: Path) -> list[Path]:
-    return sorted(path.iterdir())
-
-
-def model(operator: str = "Relu") -> bytes:
-    """A model of one node; any two have as many bytes if their operators have."""
-    graph = helper.make_graph(
-        [helper.make_node(operator, ["x"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
-    )
-    opset = helper.make_opsetid("", 20)
-    proto = helper.make_model(graph, ir_version=10, opset_imports=[opset])
-    return bytes(proto.SerializeToString())
-
-
-RELU, TANH = model("Relu"), model("Tanh")
-
-
-async def add(
-    store: Store,
-    name: str = "model",
-    data: bytes = RELU,
-    owner: str = ALICE,
-    *,
-    may_replace: bool = False,
-) -> ModelInfo:
-    with store.spool() as spool:
-        await spool.write(data)
-        return await store.add(name, owner, spool, may_replace=may_replace, now=NOW)
+def lasting(stores: Stores) -> Store:
+    return stores.lasting()
 
 
 async def test_what_was_added_is_there(store: Store) -> None:
@@ -111,7 +64,7 @@ async def test_what_was_added_is_there(store: Store) -> None:
     assert info.digest == hashlib.sha256(RELU).hexdigest()
     assert info.size_bytes == len(RELU)
     assert [tensor.name for tensor in info.spec.inputs] == ["x"]
-    assert store.get("model").info == info
+    assert store.find("model").info == info
 
 
 async def test_models_are_listed_by_name(store: Store) -> None:
@@ -138,7 +91,7 @@ async def test_refuses_other_names(store: Store, name: str) -> None:
 
 async def test_an_unknown_name_is_not_found(store: Store) -> None:
     with pytest.raises(NotFoundError):
-        store.get("model")
+        store.find("model")
     with pytest.raises(NotFoundError):
         await store.delete("model", ALICE)
 
@@ -147,21 +100,21 @@ async def test_a_name_belongs_to_its_owner(store: Store) -> None:
     first = await add(store)
 
     with pytest.raises(ConflictError, match="got one in use"):
-        await add(store, owner=BOB, may_replace=True)
+        await add(store, owner=BOB)
     with pytest.raises(ForbiddenError):
         await store.delete("model", BOB)
 
-    assert store.get("model").info == first
+    assert store.find("model").info == first
 
 
 async def test_an_owner_replaces_only_on_purpose(store: Store) -> None:
-    await add(store)
+    first = await add(store)
 
     with pytest.raises(ConflictError, match="got one in use"):
-        await add(store, data=TANH)
-    second = await add(store, data=TANH, may_replace=True)
+        await add(store, data=TANH, may_replace=False)
+    second = await add(store, data=TANH)
 
-    assert store.list() == (second,)
+    assert store.list() == (first, second)
 
 
 async def test_an_owner_deletes(store: Store) -> None:
@@ -180,10 +133,10 @@ async def test_a_replacement_that_fails_leaves_the_old_model(
     first = await add(store)
 
     with pytest.raises(ModelRefusedError):
-        await add(store, data=data, may_replace=True)
+        await add(store, data=data)
 
-    assert store.get("model").info == first
-    await add(store, data=TANH, may_replace=True)
+    assert store.find("model").info == first
+    await add(store, data=TANH)
 
 
 async def test_of_two_uploads_of_one_name_one_wins(store: Store) -> None:
@@ -198,7 +151,7 @@ async def test_of_two_uploads_of_one_name_one_wins(store: Store) -> None:
 
 async def test_a_model_that_changes_is_not_deleted(store: Store) -> None:
     await add(store)
-    change = asyncio.create_task(add(store, data=TANH, may_replace=True))
+    change = asyncio.create_task(add(store, data=TANH))
     await asyncio.sleep(0)
 
     with pytest.raises(ConflictError, match="one change at a time"):
@@ -208,27 +161,27 @@ async def test_a_model_that_changes_is_not_deleted(store: Store) -> None:
     await store.delete("model", ALICE)
 
 
-async def test_refuses_a_model_larger_than_the_limit(runtime: Runtime) -> None:
+async def test_refuses_a_model_larger_than_the_limit(stores: Stores) -> None:
     limits = StoreLimits(max_model_bytes=len(RELU))
-    store = Store(runtime, limits, AdmissionLimits())
+    store = stores.passing(limits)
 
     await add(store)
     with pytest.raises(TooLargeError):
         await add(store, "larger", RELU + b"\x00")
 
 
-async def test_refuses_more_models_than_the_limit(runtime: Runtime) -> None:
-    store = Store(runtime, StoreLimits(max_models=1), AdmissionLimits())
+async def test_refuses_more_models_than_the_limit(stores: Stores) -> None:
+    store = stores.passing(StoreLimits(max_models=1))
     await add(store)
 
     with pytest.raises(OverloadedError, match="models: expected at most 1"):
         await add(store, "more")
 
-    await add(store, data=TANH, may_replace=True)
+    await add(store, data=TANH)
 
 
-async def test_models_that_are_being_added_count(runtime: Runtime) -> None:
-    store = Store(runtime, StoreLimits(max_models=1), AdmissionLimits())
+async def test_models_that_are_being_added_count(stores: Stores) -> None:
+    store = stores.passing(StoreLimits(max_models=1))
 
     results = await asyncio.gather(
         add(store, "a"), add(store, "b"), return_exceptions=True
@@ -238,24 +191,23 @@ async def test_models_that_are_being_added_count(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("name", ["model", "other"])
-async def test_refuses_more_bytes_than_the_limit(runtime: Runtime, name: str) -> None:
+async def test_refuses_more_bytes_than_the_limit(stores: Stores, name: str) -> None:
     limits = StoreLimits(max_total_bytes=2 * len(RELU) - 1)
-    store = Store(runtime, limits, AdmissionLimits())
+    store = stores.passing(limits)
     await add(store)
 
     with pytest.raises(OverloadedError, match="bytes together"):
-        await add(store, name, may_replace=True)
+        await add(store, name)
 
 
-async def test_admission_limits_hold(runtime: Runtime) -> None:
-    store = Store(runtime, StoreLimits(), AdmissionLimits(max_nodes=0))
+async def test_admission_limits_hold(tmp_path: Path) -> None:
+    async with Stores(tmp_path, AdmissionLimits(max_nodes=0)) as stores:
+        with pytest.raises(ModelRefusedError, match="nodes"):
+            await add(stores.passing())
 
-    with pytest.raises(ModelRefusedError, match="nodes"):
-        await add(store)
 
-
-async def test_refuses_more_uploads_than_the_limit(runtime: Runtime) -> None:
-    store = Store(runtime, StoreLimits(max_uploads=1), AdmissionLimits())
+async def test_refuses_more_uploads_than_the_limit(stores: Stores) -> None:
+    store = stores.passing(StoreLimits(max_uploads=1))
 
     with (
         store.spool(),
@@ -271,12 +223,10 @@ async def test_without_a_folder_there_is_nothing_to_restore(store: Store) -> Non
     assert await store.start() == ()
 
 
-async def test_models_outlive_the_process(
-    runtime: Runtime, lasting: Store, path: Path
-) -> None:
+async def test_models_outlive_the_process(lasting: Store, stores: Stores) -> None:
     await lasting.start()
     infos = await add(lasting, "a"), await add(lasting, "b", TANH, BOB)
-    again = restarted(runtime, path)
+    again = stores.lasting()
 
     skipped = await again.start()
 
@@ -284,60 +234,61 @@ async def test_models_outlive_the_process(
     assert again.list() == infos
 
 
-async def test_a_replaced_model_stays_replaced(
-    runtime: Runtime, lasting: Store, path: Path
-) -> None:
+async def test_a_replaced_model_stays_replaced(lasting: Store, stores: Stores) -> None:
     await lasting.start()
-    await add(lasting)
-    second = await add(lasting, data=TANH, may_replace=True)
-    again = restarted(runtime, path)
+    first = await add(lasting)
+    second = await add(lasting, data=TANH)
+    again = stores.lasting()
 
     await again.start()
 
-    assert again.list() == (second,)
+    assert again.list() == (first, second)
+    assert again.find("model").info == second
 
 
-async def test_a_deleted_model_stays_deleted(lasting: Store, path: Path) -> None:
+async def test_a_deleted_model_stays_deleted(lasting: Store, stores: Stores) -> None:
     await lasting.start()
     await add(lasting)
 
     await lasting.delete("model", ALICE)
 
-    assert files(path) == []
+    assert stores.files() == []
 
 
-async def test_a_file_that_does_not_open_is_reported(
-    runtime: Runtime, lasting: Store, path: Path
+async def test_a_file_that_does_not_open_is_told_and_keeps_its_name(
+    lasting: Store, stores: Stores
 ) -> None:
     await lasting.start()
-    kept, spoilt = await add(lasting, "a"), await add(lasting, "b", TANH)
-    before = files(path)
-    await lasting.delete(spoilt.name, ALICE)
-    (file,) = set(before) - set(files(path))
+    kept = await add(lasting, "a")
+    (before,) = stores.files()
+    await add(lasting, "b", TANH)
+    (file,) = {*stores.files()} - {before}
     file.write_bytes(b"other bytes, many more than a header has, that nobody sealed")
-    again = restarted(runtime, path)
+    again = stores.lasting()
 
     skipped = await again.start()
 
-    assert skipped == (
-        Skipped(file.name, "sealed file: expected a blindai file of version 1"),
-    )
-    assert again.list() == (kept,)
-    assert file in files(path)
+    words = "sealed file: expected a blindai file of version 1"
+    assert skipped == (Skipped(file.name, words),)
+    assert again.find("a").info == kept
+    with pytest.raises(UnavailableError, match=words):
+        again.find("b").require()
+    with pytest.raises(ConflictError, match="got one in use"):
+        await add(again, "b", owner=BOB)
+    await again.delete("b", ALICE)
+    await add(again, "b", owner=BOB)
 
 
-async def test_limits_hold_for_files_too(
-    runtime: Runtime, lasting: Store, path: Path
-) -> None:
+async def test_limits_hold_for_files_too(lasting: Store, stores: Stores) -> None:
     await lasting.start()
     await add(lasting, "a")
     await add(lasting, "b")
-    again = restarted(runtime, path, StoreLimits(max_models=1))
+    again = stores.lasting(StoreLimits(max_models=1))
 
     (skipped,) = await again.start()
 
     assert "models: expected at most 1" in skipped.reason
-    assert len(again.list()) == 1
+    assert [bool(info.unavailable) for info in again.list()] == [False, True]
 
 
 async def test_a_disk_that_fails_leaves_the_old_model(
@@ -345,16 +296,16 @@ async def test_a_disk_that_fails_leaves_the_old_model(
 ) -> None:
     await lasting.start()
     first = await add(lasting)
-    monkeypatch.setattr("blindai.inference.folder.os.fsync", fail)
+    monkeypatch.setattr("blindai.inference.disk.os.fsync", fail)
 
     with pytest.raises(InternalError, match="No space left"):
-        await add(lasting, data=TANH, may_replace=True)
+        await add(lasting, data=TANH)
 
     assert lasting.list() == (first,)
 
 
 async def test_a_cancelled_upload_is_kept_whole_or_not_at_all(
-    runtime: Runtime, lasting: Store, path: Path
+    lasting: Store, stores: Stores
 ) -> None:
     await lasting.start()
 
@@ -364,16 +315,16 @@ async def test_a_cancelled_upload_is_kept_whole_or_not_at_all(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    again = restarted(runtime, path)
+    again = stores.lasting()
     assert await again.start() == ()
     assert again.list() == lasting.list()
 
 
-async def test_clearing_keeps_the_files(lasting: Store, path: Path) -> None:
+async def test_clearing_keeps_the_files(lasting: Store, stores: Stores) -> None:
     await lasting.start()
     await add(lasting)
 
     lasting.clear()
 
     assert lasting.list() == ()
-    assert len(files(path)) == 1
+    assert len(stores.files()) == 1

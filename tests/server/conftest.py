@@ -25,10 +25,12 @@ from blindai.server.asgi import App, Message, Receive, Scope, Send
 from blindai.server.enclave import Enclave, Lifetimes, Measured
 from blindai.server.gateway import Gateway, GatewayLimits
 from blindai.server.serve import build_service
-from blindai.server.settings import Settings
+from blindai.server.settings import InferenceSettings, Settings
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 Fields = bhttp.Fields
+# What is tested here is in front of the models, and threads begin sooner.
+IN_THREADS = Settings(inference=InferenceSettings(isolation="thread"))
 
 
 @pytest.fixture
@@ -356,7 +358,7 @@ async def make_v2(make_enclave: MakeEnclave, clock: Clock) -> AsyncIterator[Make
 
         async def make(settings: Settings | None = None) -> V2:
             return await stack.enter_async_context(
-                _v2(settings or Settings(), make_enclave(), clock)
+                _v2(settings or IN_THREADS, make_enclave(), clock)
             )
 
         yield make

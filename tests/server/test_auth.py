@@ -41,7 +41,7 @@ def test_a_digest_is_sha256_in_hexadecimal_digits() -> None:
 def test_a_key_names_its_principal(authenticator: Authenticator) -> None:
     principal = authenticator.authenticate({"authorization": f"Bearer {KEY}"})
 
-    assert principal == Principal("key:reader", frozenset({"infer"}))
+    assert principal == Principal("key:reader", frozenset({"infer"}), "reader")
 
 
 @pytest.mark.parametrize("spelling", ["bearer", "BEARER"])

@@ -55,8 +55,10 @@ async def test_a_model_is_described(v2: V2, add: bytes) -> None:
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+        "version": "1",
         "digest": hashlib.sha256(add).hexdigest(),
         "size_bytes": len(add),
+        "saved": False,
     }
 
 
@@ -97,7 +99,7 @@ async def test_a_model_that_is_not_there_is_not_found(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/models", "/v2/models/add/versions/1", "/V2", "/metrics"]
+    "path", ["/", "/v1", "/v2/models", "/v2/models/add/versions", "/V2", "/metrics"]
 )
 async def test_an_unknown_route_is_not_found(v2: V2, path: str) -> None:
     opened = await v2.ask("GET", path)

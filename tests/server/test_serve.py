@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import socket
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from blindai.attester.simulated import SimulatedAttester
 from blindai.errors import ConfigurationError
 from blindai.inference.folder import SealedFolder
+from blindai.inference.worker.processes import ProcessIsolation
 from blindai.protocol import keyset
 from blindai.protocol.attestation import parse_attestation
 from blindai.server.serve import (
@@ -26,7 +26,6 @@ from blindai.server.serve import (
     build_app,
     build_server,
     build_service,
-    keep_heap,
     load_settings,
     now,
     tls_spki,
@@ -75,7 +74,7 @@ def test_an_argument_goes_before_the_variable(file: Path) -> None:
     "name", ["BLINDAI_MODELS_MAX_COUNT", "ORT_LOGGING", "BLINDAI_"]
 )
 def test_a_variable_nobody_knows_stops_the_start(file: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"BLINDAI_POLICY, got {name}\n"):
+    with pytest.raises(ConfigurationError, match=f"BLINDAI_STATE_DIR, got {name}\n"):
         load_settings(file, {name: "secret"})
 
 
@@ -110,11 +109,13 @@ def test_the_service_has_the_limits_of_the_configuration() -> None:
 
     service = build_service(settings, None, None)
 
-    limits, runtime = service._store._limits, service._runtime._settings
+    limits, isolation = service._store._limits, service._engine._isolation
     assert (limits.max_model_bytes, limits.max_total_bytes) == (1, 2)
     assert (limits.max_models, limits.max_uploads) == (3, 4)
-    assert service._scheduler._max_queue == 5
-    assert (runtime.workers, runtime.intra_op_threads) == (6, 7)
+    assert service._engine._limits.max_queue == 5
+    assert service._scheduler._free == 6
+    assert isinstance(isolation, ProcessIsolation)
+    assert isolation._limits.threads == 7
     assert service._store._folder is None
 
 
@@ -267,31 +268,3 @@ def test_a_certificate_that_cannot_be_read_is_refused(
 
 def test_now_is_aware_and_in_utc() -> None:
     assert now().tzinfo is UTC
-
-
-class FakeLibrary:
-    """A C library with `mallopt` that notes its calls."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, int]] = []
-
-    def mallopt(self, option: int, value: int) -> int:
-        self.calls.append((option, value))
-        return 1
-
-
-def test_the_heap_is_kept_where_the_c_library_can(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    library = FakeLibrary()
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
-
-    keep_heap()
-
-    assert library.calls == [(-3, 32 << 20), (-1, 256 << 20)]
-
-
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-
-    keep_heap()

@@ -18,6 +18,9 @@ from blindai.server.settings import (
 )
 
 DIGEST = "0" * 64
+TELLING = '[telemetry]\nurl = "https://telemetry.example/"\n'
+
+PRELOAD = f'[[preload]]\nname = "m"\ndigest = "{"0" * 64}"\npath = "m.onnx"\n'
 
 
 def test_nothing_is_the_defaults() -> None:
@@ -65,8 +68,31 @@ def test_a_file_is_read_table_by_table() -> None:
         ("[models]\nmax_uploads = 0", "max_uploads: expected more than 0"),
         ("[inference]\nmax_request_bytes = 0", "max_request_bytes: expected more"),
         ("[inference]\nmax_queue = 0", "max_queue: expected more than 0"),
-        ("[inference]\nworkers = 0", "workers: expected more than 0"),
+        ("[models]\nmax_loaded_bytes = 0", "max_loaded_bytes: expected more"),
+        ("[inference]\nmax_response_bytes = 0", "max_response_bytes: expected more"),
+        ("[inference]\nworkers = -1", "workers: expected 0 or more"),
+        ("[inference]\nisolation = 'vm'", "isolation: expected one of process, thread"),
+        ("[inference]\nsandbox = 'no'", "sandbox: expected one of full, seccomp, none"),
+        ("[inference]\nmemory_bytes = 0", "memory_bytes: expected more than 0"),
+        ("[inference]\ninstances = 0", "instances: expected 1 to 32"),
+        ("[inference]\ninstances = 33", "instances: expected 1 to 32"),
+        ("[[batching]]\nmodel = 'm'\nmax_batch_size = 1", "max_batch_size"),
+        (
+            "[[batching]]\nmodel = 'm'\nmax_batch_size = 2\nmax_queue_delay_s = 11",
+            "max_queue_delay_s: expected 0 to 10",
+        ),
+        ("[[batching]]\nmodel = 'm'\nmax_batch_size = 2\n" * 2, "same model twice"),
+        ("[models]\nmax_versions = 0", "max_versions: expected more than 0"),
+        ("[models]\nretention_days = -1", "retention_days: expected 0 to 36500"),
+        ("[quota]\nmax_models = -1", "max_models: expected 0 or more"),
+        ("[quota]\nrequests_per_second = inf", "requests_per_second: expected 0"),
+        (
+            '[[preload]]\nname = "m"\ndigest = "0"\npath = "m"',
+            "64 lower-case hex digits",
+        ),
+        (2 * PRELOAD, "preload: same name twice"),
         ("[inference]\nthreads = -1", "threads: expected 0 or more"),
+        ("[inference]\nload_timeout_s = 0", "load_timeout_s: expected more than 0"),
         ("[inference]\ndefault_timeout_s = 0", "default_timeout_s: expected more"),
         ("[inference]\ndefault_timeout_s = 601", "and at most max_timeout_s"),
         ("[inference]\nmax_timeout_s = nan", "and at most max_timeout_s"),
@@ -83,6 +109,9 @@ def test_a_file_is_read_table_by_table() -> None:
         ("[gateway]\nkey_grace_s = -1", "key_grace_s: expected 0 to 864000"),
         ("[gateway]\nkey_grace_s = 864001", "key_grace_s: expected 0 to 864000"),
         ("[gateway]\nquotes_per_second = 0", "quotes_per_second: expected more than 0"),
+        ("[telemetry]\ninterval_s = 60", "telemetry: expected the key 'url'"),
+        (f"{TELLING}interval_s = 0", "interval_s: expected 1 or more"),
+        (f"{TELLING}interval_s = 31622401", "interval_s: expected 1 or more"),
     ],
 )
 def test_refuses(text: str, message: str) -> None:
@@ -137,13 +166,22 @@ def test_the_encoding_holds_every_setting_with_defaults_filled_in() -> None:
         "models": {
             "max_bytes": 2 << 30,
             "max_total_bytes": 8 << 30,
+            "max_loaded_bytes": 8 << 30,
             "max_count": 3,
             "max_uploads": 4,
+            "max_versions": 2,
+            "retention_days": 0.0,
         },
         "inference": {
             "max_request_bytes": 256 << 20,
+            "max_response_bytes": 256 << 20,
             "max_queue": 64,
-            "workers": 2,
+            "isolation": "process",
+            "sandbox": "full",
+            "memory_bytes": 4 << 30,
+            "load_timeout_s": 60.0,
+            "workers": 0,
+            "instances": 2,
             "threads": 0,
             "default_timeout_s": 30.0,
             "max_timeout_s": 600.0,
@@ -155,6 +193,14 @@ def test_the_encoding_holds_every_setting_with_defaults_filled_in() -> None:
             "key_lifetime_s": 86400,
             "key_grace_s": 600,
             "quotes_per_second": 20,
+        },
+        "batching": [],
+        "preload": [],
+        "quota": {
+            "max_models": 0,
+            "max_bytes": 0,
+            "requests_per_second": 0.0,
+            "max_concurrent": 0,
         },
         "api_keys": [],
     }
@@ -194,3 +240,34 @@ def test_the_gateway_lets_the_larger_of_models_and_requests_through(
         replay_entries=8,
         idle_timeout_s=0.5,
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "telemetry.example",
+        "ftp://telemetry.example/",
+        "https:///usage",
+        "https://user:word@telemetry.example/",
+        "https://telemetry.example/#usage",
+        "https://telemetry.example/a b",
+        "https://telemetry.example:0/",
+        "https://telemetry.example:x/",
+        "https://[::1/",
+    ],
+)
+def test_refuses_an_address_for_telemetry(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="telemetry: url: expected https://"):
+        Settings.parse(f'[telemetry]\nurl = "{url}"')
+
+
+def test_an_address_for_telemetry_is_in_the_digest() -> None:
+    settings = Settings.parse(TELLING)
+
+    assert settings.telemetry is not None
+    assert settings.telemetry.interval_s == 3600
+    assert settings.digest != Settings().digest
+    encoded = cbor.decode(settings.encode())
+    assert isinstance(encoded, dict)
+    assert encoded["telemetry"]["url"] == "https://telemetry.example/"

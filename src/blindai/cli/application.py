@@ -16,6 +16,8 @@ from blindai.cli import (
     policy,
     predict,
     serve,
+    status,
+    telemetry,
     verify,
 )
 from blindai.cli.about import about
@@ -81,9 +83,11 @@ def _add(command: Callable[..., None], example: str) -> None:
 _add(demo.demo, demo.EXAMPLE)
 _add(serve.serve, serve.EXAMPLE)
 _add(verify.verify, verify.EXAMPLE)
+_add(status.status, status.EXAMPLE)
 _add(predict.predict, predict.EXAMPLE)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(policy.app, name="policy")
 app.add_typer(models.app, name="models")
 app.add_typer(endorsements.app, name="endorsements")
 app.add_typer(keys.app, name="keys")
+app.add_typer(telemetry.app, name="telemetry")

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from blindai.cli.exits import next_step
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,14 +54,6 @@ def warn_of_simulation() -> None:
     """Say that a simulated enclave protects nothing."""
     words = "this enclave is SIMULATED and protects nothing; send no real data"
     _line("warning", "bold red", words, err())
-
-
-def printable(text: str) -> str:
-    """The text, with everything that is not plainly visible written as an escape."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 def shorten(text: str) -> str:

@@ -11,6 +11,7 @@ import typer
 from blindai.cli import console
 from blindai.cli.extras import needs
 from blindai.errors import BlindAIError
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,7 +199,7 @@ def _read(
     facts = [("picture", f"{width} x {height} pixels")]
     if picture.drawn is not None:
         facts.append(("drawn", picture.drawn))
-    facts.append(("read", console.printable(reading.text)))
+    facts.append(("read", printable(reading.text)))
     if picture.drawn is not None:
         facts.append(("similarity", f"{similarity:.0%}"))
     took = f"{response.inference_time * 1e3:.0f} ms of it in the model"

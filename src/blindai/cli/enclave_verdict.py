@@ -154,7 +154,7 @@ def _print(
 ) -> None:
     outcome.print_transcript(ended)
     if found is not None:
-        outcome.print_facts(_facts(target, found))
+        outcome.print_facts(facts(target, found))
     if later is not None:
         outcome.print_later(later)
     if found is None:
@@ -167,7 +167,8 @@ def _print(
         outcome.print_verdict(f"accepted: {target.url}", "bold green")
 
 
-def _facts(target: Target, result: AttestationResult) -> dict[str, str]:
+def facts(target: Target, result: AttestationResult) -> dict[str, str]:
+    """What an enclave proved, for people."""
     keyset = result.keyset
     return {
         "TEE": f"{result.claims.tee}{' (SIMULATED)' if result.simulated else ''}",
@@ -180,30 +181,33 @@ def _facts(target: Target, result: AttestationResult) -> dict[str, str]:
     }
 
 
+def proved(found: AttestationResult | None) -> dict[str, object]:
+    """What an enclave proved, for machines; null where it proved nothing."""
+    if found is None:
+        return dict.fromkeys(_FACTS)
+    keyset = found.keyset
+    values = (
+        found.simulated,
+        found.claims.tee,
+        found.claims.measurement.hex(),
+        keyset.config_digest.hex(),
+        keyset.build,
+        keyset.not_before.isoformat(),
+        keyset.not_after.isoformat(),
+    )
+    return dict(zip(_FACTS, values, strict=True))
+
+
 def _fields(
     target: Target,
     ended: outcome.Outcome,
     found: AttestationResult | None,
     later: outcome.Outcome | None,
 ) -> dict[str, object]:
-    """One object; what was not proved is null."""
-    facts: dict[str, object] = dict.fromkeys(_FACTS)
-    if found is not None:
-        keyset = found.keyset
-        values = (
-            found.simulated,
-            found.claims.tee,
-            found.claims.measurement.hex(),
-            keyset.config_digest.hex(),
-            keyset.build,
-            keyset.not_before.isoformat(),
-            keyset.not_after.isoformat(),
-        )
-        facts = dict(zip(_FACTS, values, strict=True))
     return {
         "verdict": ended.verdict,
         "url": target.url,
-        **facts,
+        **proved(found),
         "policy_digest": target.policy.digest.hex(),
         **outcome.fields(ended),
         "with_tcb_info": outcome.later_fields(later),

@@ -13,6 +13,7 @@ from blindai.cli.endorsing import AMD_ADDRESS, INTEL_ADDRESS, AmdOption, IntelOp
 from blindai.cli.exits import CommandError
 from blindai.cli.target import JsonOption
 from blindai.errors import ConfigurationError, TransportError
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +122,7 @@ async def _fetch(
     if not sources.plan(bare, addresses):
         raise CommandError(
             "endorsements: expected evidence that needs some, got "
-            f"{console.printable(evidence.media_type)}",
+            f"{printable(evidence.media_type)}",
             "What belongs to it comes with the evidence; there is nothing to fetch.",
         )
     async with HttpFetch(_now) as fetching:
@@ -168,7 +169,7 @@ def print_lines(found: "Iterable[Endorsement]", *, as_json: bool) -> None:
 def _print_line(line: "Line", now: datetime) -> None:
     screen = console.out()
     title = f"{line.kind}: {line.subject}"
-    screen.print(console.printable(title), style="bold", soft_wrap=True)
+    screen.print(printable(title), style="bold", soft_wrap=True)
     days = line.days_left(now)
     left = f"{days} days left" if days >= 0 else f"EXPIRED {-days} days ago"
     facts = {
@@ -178,7 +179,7 @@ def _print_line(line: "Line", now: datetime) -> None:
     }
     for label, value in facts.items():
         style = "bold red" if label == "valid" and days < 0 else None
-        text = f"  {label:23} {console.printable(str(value))}"
+        text = f"  {label:23} {printable(str(value))}"
         screen.print(text, style=style, soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from blindai.cli.evidence_options import EndorsementsOption, FileArgument, TeeOption
 from blindai.cli.target import JsonOption
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,13 +58,13 @@ def _print(title: str, decoded: "DataclassInstance") -> None:
     from rich.table import Table  # noqa: PLC0415  slow to import
 
     from blindai.cli import words  # noqa: PLC0415  likewise
-    from blindai.cli.console import out, printable  # noqa: PLC0415  likewise
+    from blindai.cli.console import out  # noqa: PLC0415  likewise
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("name", overflow="fold", max_width=28)
     table.add_column("value", overflow="fold", ratio=3)
     table.add_column("meaning", overflow="fold", ratio=2, style="dim")
     for row in words.rows(decoded):
-        table.add_row(row.name, printable(row.value), printable(row.meaning))
+        table.add_row(*map(printable, (row.name, row.value, row.meaning)))
     out().print(printable(title), style="bold", soft_wrap=True)
     out().print(table)

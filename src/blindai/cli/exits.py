@@ -33,7 +33,8 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.NETWORK: "The network failed, or what answered is no enclave's gateway.",
     Exit.MALFORMED: "Evidence or an answer does not follow its format.",
     Exit.NOT_AUTHENTIC: "Evidence is not authentic, or sealed bytes do not open.",
-    Exit.NOT_ACCEPTED: "The enclave is genuine, but the policy does not accept it.",
+    Exit.NOT_ACCEPTED: "The enclave is genuine, but the policy does not accept it; or "
+    "its store is older than one seen before.",
     Exit.NOT_EVALUATED: "A check that the policy requires could not be evaluated.",
     Exit.REFUSED: "The enclave understood the request and refused it.",
     Exit.INTERRUPTED: "Interrupted (Ctrl-C).",
@@ -48,6 +49,7 @@ _CODES: Final[tuple[tuple[type[errors.BlindAIError], Exit], ...]] = (
     (errors.EvidenceError, Exit.MALFORMED),
     (errors.VerificationError, Exit.NOT_AUTHENTIC),
     (errors.SealingError, Exit.NOT_AUTHENTIC),
+    (errors.RollbackError, Exit.NOT_ACCEPTED),
     (errors.UncheckedError, Exit.NOT_EVALUATED),
     (errors.AppraisalError, Exit.NOT_ACCEPTED),
     (errors.RequestError, Exit.REFUSED),

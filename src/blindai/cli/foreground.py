@@ -1,76 +1,86 @@
-"""A server in the foreground: says when it is ready, logs plainly, ends on Ctrl-C."""
+"""A server in the foreground: says when it is ready, ends on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import ssl
 from typing import TYPE_CHECKING
 
-from blindai.cli.console import printable
 from blindai.cli.signals import interruptible
 from blindai.errors import BlindAIError, ConfigurationError
-from blindai.server.serve import bind, build_server, keep_heap
+from blindai.server import process
+from blindai.server.observability import logs
+from blindai.server.serve import bind, build_server
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from blindai.server.asgi import App, Message, Receive, Scope, Send
+    from blindai.server.draining import DrainingServer
     from blindai.server.serve import Listen
 
-LOGGERS = ("blindai", "uvicorn", "uvicorn.error", "uvicorn.asgi")
 
-
-def run(app: App, listen: Listen, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
+def run(
+    app: App,
+    listen: Listen,
+    announce: Callable[[str], None],
+    *,
+    drain: Callable[[], None] = lambda: None,
+    log_format: logs.LogFormat = logs.LogFormat.TEXT,
+) -> None:
+    """Serve until SIGINT or SIGTERM; then requests that run end, for `listen.drain_s`.
 
     Args:
         app: What to serve.
         listen: Where.
         announce: Called with the address once the application has started.
+        drain: Called at the first signal.
+        log_format: How lines in the log look.
 
     Raises:
         ConfigurationError: If the address or the TLS files cannot be used.
         BlindAIError: If the application does not start.
     """
     with bind(listen) as sock:
-        url = _url(sock, listen)
-        server = build_server(_announced(app, lambda: announce(url)), listen)
-        try:
-            server.config.load()  # reads the TLS files
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                "outer TLS: expected a certificate and its key, got others"
-            ) from error
-        _log_plainly()
-        keep_heap()
+        url = address(sock, listen)
+        failures: list[BlindAIError] = []
+        announced = _announced(app, lambda: announce(url), failures)
+        server = build_server(announced, listen, drain)
+        load(server)
+        logs.set_up(log_format)  # after uvicorn's own way
+        process.keep_heap()
+        process.allow_descriptors()
         # Ctrl-C; or uvicorn's way to say that the application did not start
         with (
             contextlib.suppress(KeyboardInterrupt, SystemExit),
             interruptible(),
         ):
             server.run([sock])
+        if failures:
+            raise failures[0]
         if not server.started:
             raise BlindAIError("server: expected to start, and stopped")
 
 
-class PlainFormatter(logging.Formatter):
-    """Time, level and message on one plain line; of an exception, its class only."""
+def load(server: DrainingServer) -> None:
+    """Have a server read what it needs: the TLS files.
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+    Raises:
+        ConfigurationError: If they cannot be used.
+    """
+    try:
+        server.config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            "outer TLS: expected a certificate and its key, got others"
+        ) from error
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        kind = record.exc_info[0] if record.exc_info else None
-        line = logging.makeLogRecord({**record.__dict__, "exc_info": None})
-        text = printable(super().format(line).partition("\n")[0])
-        return text if kind is None else f"{text} ({kind.__name__})"
 
-
-def _announced(app: App, announce: Callable[[], None]) -> App:
-    """The application, which also says when it has started."""
+def _announced(
+    app: App, announce: Callable[[], None], failures: list[BlindAIError]
+) -> App:
+    """The application, which also says when it has started, or why it did not."""
 
     async def announced(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -82,21 +92,17 @@ def _announced(app: App, announce: Callable[[], None]) -> App:
             if message["type"] == "lifespan.startup.complete":
                 announce()
 
-        await app(scope, receive, send_and_announce)
+        try:
+            await app(scope, receive, send_and_announce)
+        except BlindAIError as error:
+            failures.append(error)
+            raise
 
     return announced
 
 
-def _log_plainly() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(PlainFormatter())
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-
-
-def _url(sock: socket.socket, listen: Listen) -> str:
+def address(sock: socket.socket, listen: Listen) -> str:
+    """Where a bound socket is reached."""
     scheme = "http" if listen.tls_certificate is None else "https"
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return f"{scheme}://{host}:{sock.getsockname()[1]}"

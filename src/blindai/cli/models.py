@@ -13,12 +13,14 @@ from blindai.cli.target import (
     ApiKeyOption,
     EndorsementsOption,
     JsonOption,
+    ModelVersionOption,
     PolicyOption,
     SimulationOption,
     choose_secret,
     choose_target,
     split_words,
 )
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +68,7 @@ def list_models(  # noqa: PLR0913  one argument an option
     endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the models that an enclave serves, with their inputs and outputs."""
+    """List the models that an enclave serves, in all versions that it keeps."""
     target = choose_target(
         url,
         policy,
@@ -99,6 +101,12 @@ def upload(  # noqa: PLR0913  one argument an option
             help="What requests call the model; the file's name if not given."
         ),
     ] = None,
+    no_save: Annotated[
+        bool,
+        typer.Option(
+            "--no-save", help="Keep it in the enclave's memory only, not on its disk."
+        ),
+    ] = False,
     owner_token: OwnerTokenOption = None,
     owner_token_file: OwnerTokenFileOption = None,
     policy: PolicyOption = None,
@@ -108,7 +116,7 @@ def upload(  # noqa: PLR0913  one argument an option
     endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload an ONNX model; weights in a second file are folded in."""
+    """Upload an ONNX model, with the files of weights beside it."""
     url, file = split_words(words, ["FILE"])
     token = choose_secret("owner-token", owner_token, owner_token_file)
     target = choose_target(
@@ -121,7 +129,11 @@ def upload(  # noqa: PLR0913  one argument an option
     )
     with target.connect() as connection, _progress() as progress:
         uploaded = connection.upload_model(
-            Path(file), name, owner_token=token, progress=progress
+            Path(file),
+            name,
+            owner_token=token,
+            save_model=not no_save,
+            progress=progress,
         )
     if as_json:
         issued = {"owner_token": uploaded.owner_token}
@@ -137,6 +149,7 @@ def delete(  # noqa: PLR0913  one argument an option
         typer.Argument(metavar="[URL] NAME", help=f"NAME is the model's. {URL_HELP}"),
     ],
     *,
+    version: ModelVersionOption = None,
     owner_token: OwnerTokenOption = None,
     owner_token_file: OwnerTokenFileOption = None,
     policy: PolicyOption = None,
@@ -146,7 +159,7 @@ def delete(  # noqa: PLR0913  one argument an option
     endorsements: EndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a model."""
+    """Delete a model in all versions, or in one."""
     url, name = split_words(words, ["NAME"])
     token = choose_secret("owner-token", owner_token, owner_token_file)
     target = choose_target(
@@ -158,11 +171,13 @@ def delete(  # noqa: PLR0913  one argument an option
         endorsements=endorsements,
     )
     with target.connect() as connection:
-        connection.delete_model(name, owner_token=token)
+        connection.delete_model(name, model_version=version, owner_token=token)
     if as_json:
-        console.print_json({"name": name, "deleted": True})
+        console.print_json({"name": name, "version": version, "deleted": True})
     else:
-        console.out().print(f"deleted {console.printable(name)}", soft_wrap=True)
+        which = "" if version is None else f", version {version}"
+        deleted = f"deleted {printable(name)}{which}"
+        console.out().print(deleted, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -189,16 +204,21 @@ def _print_upload(uploaded: "UploadResponse") -> None:
     screen = console.out()
     _print_model(uploaded.model)
     if uploaded.owner_token is not None:
-        token = console.printable(uploaded.owner_token)
+        token = printable(uploaded.owner_token)
         screen.print(f"  owner token  {token}", soft_wrap=True)
         screen.print("  Keep it: only its holder can replace or delete the model.")
 
 
 def _print_model(model: "ModelInfo") -> None:
     screen = console.out()
-    screen.print(console.printable(model.name), style="bold", soft_wrap=True)
+    screen.print(printable(model.name), style="bold", soft_wrap=True)
+    kept = "on its disk, sealed" if model.saved else "in its memory only"
+    screen.print(f"  version      {model.version}, kept {kept}")
+    if model.unavailable:
+        why = printable(model.unavailable)
+        screen.print(f"  unavailable  {why}", style="bold red", soft_wrap=True)
     screen.print(f"  size         {console.size(model.size_bytes)}")
-    screen.print(f"  SHA-256      {console.printable(model.digest)}", soft_wrap=True)
+    screen.print(f"  SHA-256      {printable(model.digest)}", soft_wrap=True)
     for label, specs in (("inputs", model.inputs), ("outputs", model.outputs)):
         for spec in specs:
             screen.print(f"  {label:12} {_describe(spec)}", soft_wrap=True)
@@ -207,13 +227,16 @@ def _print_model(model: "ModelInfo") -> None:
 
 def _describe(spec: "TensorSpec") -> str:
     sizes = " x ".join("any" if each < 0 else str(each) for each in spec.shape)
-    name = console.printable(spec.name)
+    name = printable(spec.name)
     return f"{name}: {spec.datatype.value}, {sizes or 'one number'}"
 
 
 def _fields(model: "ModelInfo") -> dict[str, object]:
     return {
         "name": model.name,
+        "version": model.version,
+        "saved": model.saved,
+        "unavailable": model.unavailable,
         "digest": model.digest,
         "size_bytes": model.size_bytes,
         "inputs": [_spec_fields(spec) for spec in model.inputs],

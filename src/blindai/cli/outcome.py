@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from blindai.cli import console
 from blindai.cli.exits import exit_code
 from blindai.errors import AttestationError
+from blindai.text import printable
 from blindai.transcript import Transcript
 from blindai.verifier.remedies import remedy
 
@@ -132,7 +133,7 @@ def print_facts(facts: dict[str, str]) -> None:
     screen = console.out()
     screen.print()
     for label, value in facts.items():
-        screen.print(f"{label:14} {console.printable(value)}", soft_wrap=True)
+        screen.print(f"{label:14} {printable(value)}", soft_wrap=True)
 
 
 def print_later(outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from blindai.cli.target import JsonOption
+from blindai.text import printable
 
 EXAMPLE = "Example: blindai policy diff policy.toml next-policy.toml"
 
@@ -38,15 +39,13 @@ def diff(
         return
     screen = console.out()
     for each in found:
-        screen.print(
-            console.printable(each.key), style="bold red" if each.danger else "bold"
-        )
+        screen.print(printable(each.key), style="bold red" if each.danger else "bold")
         for mark, colour, values in (
             ("-", "red", each.removed),
             ("+", "green", each.added),
         ):
             for value in values:
-                line = f"  {mark} {console.printable(value)}"
+                line = f"  {mark} {printable(value)}"
                 screen.print(line, style=colour, soft_wrap=True)
     screen.print(
         f"{len(found)} keys differ"

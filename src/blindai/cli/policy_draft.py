@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from blindai import verifier
 from blindai.cli import words
-from blindai.cli.console import printable
 from blindai.cli.evidence_input import choose_time, load, load_evidence
 from blindai.cli.exits import CommandError
 from blindai.cli.policy_files import write_new
@@ -18,6 +17,7 @@ from blindai.errors import AppraisalError, EvidenceError
 from blindai.protocol.attestation import parse_attestation
 from blindai.protocol.keyset import parse_keyset
 from blindai.table_writer import compose, remark
+from blindai.text import printable
 from blindai.verifier.alone import believe
 from blindai.verifier.baseline import Baseline
 from blindai.verifier.nvidia.claims import Gpus

@@ -16,9 +16,10 @@ def explain(
     Raises:
         ConfigurationError: If it cannot be read or is malformed.
     """
-    from blindai.cli.console import out, printable  # noqa: PLC0415  slow to import
+    from blindai.cli.console import out  # noqa: PLC0415  slow to import
     from blindai.cli.policy_files import read_policy  # noqa: PLC0415  likewise
     from blindai.cli.policy_words import sentences  # noqa: PLC0415  likewise
+    from blindai.text import printable  # noqa: PLC0415  likewise
 
     policy, note = read_policy(file)
     screen = out()

@@ -12,11 +12,13 @@ from blindai.cli.target import (
     ApiKeyOption,
     EndorsementsOption,
     JsonOption,
+    ModelVersionOption,
     PolicyOption,
     SimulationOption,
     choose_target,
     split_words,
 )
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from blindai.client.results import PredictResponse, Tensor
@@ -42,6 +44,7 @@ def predict(  # noqa: PLR0913  one argument an option
         Path | None,
         typer.Option(metavar="FILE", help="Write the outputs to this .npz file."),
     ] = None,
+    version: ModelVersionOption = None,
     digest: Annotated[
         str | None,
         typer.Option(metavar="HEX", help="SHA-256 that the model must have."),
@@ -67,7 +70,9 @@ def predict(  # noqa: PLR0913  one argument an option
     )
     inputs = tensor_files.load_inputs(Path(file))
     with target.connect() as connection:
-        response = connection.predict(model, inputs, model_digest=digest)
+        response = connection.predict(
+            model, inputs, model_version=version, model_digest=digest
+        )
     if output is not None:
         tensor_files.save_outputs(output, response.output)
     if as_json:
@@ -81,6 +86,7 @@ def _fields(response: "PredictResponse") -> dict[str, object]:
 
     return {
         "model_name": response.model_name,
+        "model_version": response.model_version,
         "model_digest": response.model_digest,
         "inference_time_s": response.inference_time,
         "outputs": [to_json(tensor) for tensor in response.output],
@@ -91,7 +97,7 @@ def _print_outputs(response: "PredictResponse", output: Path | None) -> None:
     from rich.table import Table  # noqa: PLC0415  slow to import
 
     screen = console.out()
-    name = console.printable(response.model_name)
+    name = f"{printable(response.model_name)}, version {response.model_version}"
     digest = console.shorten(response.model_digest)
     took = f"{response.inference_time * 1e3:.1f} ms"
     screen.print(f"{name} (SHA-256 {digest}) ran for {took}", soft_wrap=True)
@@ -100,7 +106,7 @@ def _print_outputs(response: "PredictResponse", output: Path | None) -> None:
         table.add_column(title)
     for tensor in response.output:
         shape = " x ".join(map(str, tensor.shape)) or "one number"
-        label = console.printable(tensor.name)
+        label = printable(tensor.name)
         table.add_row(label, tensor.datatype.value, shape, _first_values(tensor))
     screen.print(table)
     if output is not None:
@@ -119,6 +125,6 @@ def _one_value(value: object) -> str:
         case float():
             return f"{value:.6g}"
         case bytes():
-            return console.printable(value.decode("utf-8", "backslashreplace"))
+            return printable(value.decode("utf-8", "backslashreplace"))
         case _:
             return str(value)

@@ -57,6 +57,10 @@ EndorsementsOption = Annotated[
         "for several.",
     ),
 ]
+ModelVersionOption = Annotated[
+    int | None,
+    typer.Option("--version", min=1, metavar="NUMBER", help="Of the model."),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON value, for machines.")
 ]

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from blindai.client.dialogue import Dialogue, Prediction, address, describe
+from blindai.client.dialogue import (
+    Dialogue,
+    Prediction,
+    Uploading,
+    address,
+    describe,
+)
 from blindai.client.flow import arun
 from blindai.client.model_file import find_model
 from blindai.client.transport import AsyncSealedTransport
@@ -25,7 +31,12 @@ if TYPE_CHECKING:
 
     from blindai.client.endorsements import Brought
     from blindai.client.model_file import ModelLike, Progress
-    from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
+    from blindai.client.results import (
+        ModelInfo,
+        PredictResponse,
+        ServerInfo,
+        UploadResponse,
+    )
     from blindai.verifier import AttestationResult, Policy
 
 
@@ -41,6 +52,7 @@ class AsyncConnection:
         simulation: bool = False,
         timeout: float = DEFAULT_TIMEOUT_S,
         endorsements: Brought = (),
+        remember_stores: bool = True,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `Connection`; the enclave is verified on entering, or on first use."""
@@ -50,6 +62,7 @@ class AsyncConnection:
             policy=policy,
             simulation=simulation,
             endorsements=endorsements,
+            remember_stores=remember_stores,
             wire=wire,
         )
 
@@ -74,12 +87,15 @@ class AsyncConnection:
         model_name: str | None = None,
         *,
         owner_token: str | None = None,
+        save_model: bool = True,
         progress: Progress | None = None,
     ) -> UploadResponse:
         """As `Connection.upload_model`."""
         file = await asyncio.to_thread(find_model, model)
         asking = self._dialogue.upload(
-            file, model_name, owner_token=owner_token, progress=progress
+            file,
+            model_name,
+            how=Uploading(owner_token, save_model=save_model, progress=progress),
         )
         return await arun(asking, self._transport)
 
@@ -91,6 +107,7 @@ class AsyncConnection:
         shape: object = None,
         *,
         outputs: tuple[str, ...] = (),
+        model_version: int | None = None,
         model_digest: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  the enclave's time, not ours
     ) -> PredictResponse:
@@ -100,20 +117,30 @@ class AsyncConnection:
             dtype=dtype,
             shape=shape,
             outputs=outputs,
+            model_version=model_version,
             model_digest=model_digest,
             timeout_s=timeout,
         )
         return await arun(self._dialogue.predict(model_name, wanted), self._transport)
 
     async def delete_model(
-        self, model_name: str, *, owner_token: str | None = None
+        self,
+        model_name: str,
+        *,
+        model_version: int | None = None,
+        owner_token: str | None = None,
     ) -> None:
         """As `Connection.delete_model`."""
-        await arun(self._dialogue.delete(model_name, owner_token), self._transport)
+        deleting = self._dialogue.delete(model_name, owner_token, model_version)
+        await arun(deleting, self._transport)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """As `Connection.models`."""
         return await arun(self._dialogue.models(), self._transport)
+
+    async def server(self) -> ServerInfo:
+        """As `Connection.server`."""
+        return await arun(self._dialogue.server(), self._transport)
 
     async def configuration(self) -> dict[str, Any]:
         """As `Connection.configuration`."""

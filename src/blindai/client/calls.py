@@ -19,7 +19,7 @@ from blindai.errors import ConflictError, ProtocolError, VerificationError
 from blindai.protocol import cbor, problems, tensors
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.keyset import configuration_digest
-from blindai.protocol.names import OWNER_TOKEN_HEADER
+from blindai.protocol.names import OWNER_TOKEN_HEADER, SAVE_MODEL_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,15 +91,35 @@ class Call(Generic[_T]):
         )
 
 
-def model(name: str) -> Call[ModelInfo]:
-    """Ask for one model's metadata."""
+def version() -> Call[str]:
+    """Ask which release of the server runs."""
     return Call(
-        method="GET", path=_path(name), read=lambda answer: _model(_json(answer))
+        method="GET",
+        path="/v2",
+        read=lambda answer: str(_json(answer)["version"]),
+    )
+
+
+def ready() -> Call[bool]:
+    """Ask whether the server takes requests."""
+    return Call(
+        method="GET",
+        path="/v2/health/ready",
+        read=lambda answer: _json(answer)["ready"] is True,
+    )
+
+
+def model(name: str, version: int | None = None) -> Call[ModelInfo]:
+    """Ask for one model's metadata, in its latest version if no other is named."""
+    return Call(
+        method="GET",
+        path=_path(name, version),
+        read=lambda answer: _model(_json(answer)),
     )
 
 
 def models() -> Call[tuple[ModelInfo, ...]]:
-    """Ask for all models."""
+    """Ask for all models, in all versions."""
     return Call(
         method="POST",
         path="/v2/repository/index",
@@ -117,7 +137,12 @@ def configuration(expected_digest: bytes) -> Call[dict[str, Any]]:
 
 
 def upload(
-    name: str, stream: ModelStream, size_bytes: int, owner_token: str | None
+    name: str,
+    stream: ModelStream,
+    size_bytes: int,
+    owner_token: str | None,
+    *,
+    save_model: bool = True,
 ) -> Call[UploadResponse]:
     """Send an ONNX file."""
 
@@ -136,15 +161,21 @@ def upload(
         read=read,
         body=stream,
         size_bytes=size_bytes,
-        headers={"content-length": str(size_bytes), **_owner(owner_token)},
+        headers={
+            "content-length": str(size_bytes),
+            **_owner(owner_token),
+            **({} if save_model else {SAVE_MODEL_HEADER: "false"}),
+        },
     )
 
 
-def delete(name: str, owner_token: str | None) -> Call[None]:
-    """Delete a model."""
+def delete(
+    name: str, owner_token: str | None, version: int | None = None
+) -> Call[None]:
+    """Delete a model, or one version of it."""
     return Call(
         method="DELETE",
-        path=_path(name),
+        path=_path(name, version),
         read=lambda _: None,
         headers=_owner(owner_token),
     )
@@ -155,6 +186,7 @@ def infer(
     inputs: tuple[tensors.Tensor, ...],
     *,
     outputs: tuple[str, ...] = (),
+    model_version: int | None = None,
     model_digest: str | None = None,
     timeout_s: float | None = None,
 ) -> Call[PredictResponse]:
@@ -174,7 +206,7 @@ def infer(
 
     return Call(
         method="POST",
-        path=f"{_path(name)}/infer",
+        path=f"{_path(name, model_version)}/infer",
         read=read,
         body=BufferStream(body.buffers),
         size_bytes=body.content_length,
@@ -186,8 +218,9 @@ def infer(
     )
 
 
-def _path(name: str) -> str:
-    return f"/v2/models/{quote(name, safe='')}"
+def _path(name: str, version: int | None = None) -> str:
+    model = f"/v2/models/{quote(name, safe='')}"
+    return model if version is None else f"{model}/versions/{version}"
 
 
 def _owner(token: str | None) -> dict[str, str]:
@@ -215,6 +248,9 @@ def _model(fields: Mapping[str, Any]) -> ModelInfo:
         size_bytes=int(fields["size_bytes"]),
         inputs=tuple(map(_spec, fields["inputs"])),
         outputs=tuple(map(_spec, fields["outputs"])),
+        version=int(fields["version"]),
+        saved=fields["saved"] is True,
+        unavailable=str(fields.get("reason", "")),
     )
 
 
@@ -234,6 +270,7 @@ def _prediction(answer: Answer, pinned: str | None) -> PredictResponse:
     return PredictResponse(
         output=tuple(map(Tensor, response.outputs)),
         model_name=response.model_name,
+        model_version=int(response.model_version or ""),
         model_digest=digest,
         inference_time=int(response.parameters["inference_time_ns"]) / 1e9,
     )

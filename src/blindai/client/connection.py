@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from blindai.client.dialogue import Dialogue, Prediction, address, describe
+from blindai.client.dialogue import (
+    Dialogue,
+    Prediction,
+    Uploading,
+    address,
+    describe,
+)
 from blindai.client.flow import run
 from blindai.client.model_file import find_model
 from blindai.client.transport import SealedTransport
@@ -27,7 +33,12 @@ if TYPE_CHECKING:
 
     from blindai.client.endorsements import Brought
     from blindai.client.model_file import ModelLike, Progress
-    from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
+    from blindai.client.results import (
+        ModelInfo,
+        PredictResponse,
+        ServerInfo,
+        UploadResponse,
+    )
     from blindai.verifier import AttestationResult, Policy
 
 
@@ -47,6 +58,7 @@ class Connection:
         simulation: bool = False,
         timeout: float = DEFAULT_TIMEOUT_S,
         endorsements: Brought = (),
+        remember_stores: bool = True,
         wire: httpx.BaseTransport | None = None,
     ) -> None:
         """Prepare; the enclave is verified on entering the context, or on first use.
@@ -60,6 +72,8 @@ class Connection:
             timeout: How long an answer may take, in seconds.
             endorsements: Endorsements, or files that hold some, in place of what says
                 the same among those that the enclave sends.
+            remember_stores: Whether to keep, in the user's state folder, how new the
+                enclave's store of models was, so that an older one is noticed.
             wire: Carries the sealed bytes; by default connections of its own, through
                 the proxy that the environment names.
         """
@@ -69,6 +83,7 @@ class Connection:
             policy=policy,
             simulation=simulation,
             endorsements=endorsements,
+            remember_stores=remember_stores,
             wire=wire,
         )
 
@@ -95,15 +110,21 @@ class Connection:
         model_name: str | None = None,
         *,
         owner_token: str | None = None,
+        save_model: bool = True,
         progress: Progress | None = None,
     ) -> UploadResponse:
-        """Upload an ONNX model; weights in a second file are folded in.
+        """Upload an ONNX model, with the files of weights beside it.
+
+        Under a name that is one's own already it becomes the next version, which serves
+        once it is loaded.
 
         Args:
             model: A path, the file's bytes, or an `onnx.ModelProto`.
             model_name: What requests will call it; the file's name if not given.
-            owner_token: From the upload it replaces, where that was another
+            owner_token: From the first upload of this name, where that was another
                 connection's.
+            save_model: Whether it is to outlive the enclave's process, where that keeps
+                models at all; otherwise it is in memory only.
             progress: Called with the bytes sent so far and all of them.
 
         Raises:
@@ -112,7 +133,9 @@ class Connection:
             ConflictError: If the name is somebody else's.
         """
         asking = self._dialogue.upload(
-            find_model(model), model_name, owner_token=owner_token, progress=progress
+            find_model(model),
+            model_name,
+            how=Uploading(owner_token, save_model=save_model, progress=progress),
         )
         return run(asking, self._transport)
 
@@ -124,6 +147,7 @@ class Connection:
         shape: object = None,
         *,
         outputs: tuple[str, ...] = (),
+        model_version: int | None = None,
         model_digest: str | None = None,
         timeout: float | None = None,
     ) -> PredictResponse:
@@ -136,12 +160,14 @@ class Connection:
             dtype: Type of lists, by V2 or NumPy name; the model's own if not given.
             shape: Shape of flat lists.
             outputs: Names of the outputs wanted; all if empty.
-            model_digest: SHA-256 that the model must have, 64 hexadecimal digits.
+            model_version: Its number; the latest if not given.
+            model_digest: SHA-256 that the model must have, 64 hexadecimal digits; of
+                several versions, the one that has it runs.
             timeout: How long the enclave may take, in seconds.
 
         Raises:
             TensorError: If the inputs are not the model's.
-            NotFoundError: If there is no such model.
+            NotFoundError: If there is no such model, or not this version.
             ConflictError: If the model is not the one that was pinned.
         """
         wanted = Prediction(
@@ -149,27 +175,40 @@ class Connection:
             dtype=dtype,
             shape=shape,
             outputs=outputs,
+            model_version=model_version,
             model_digest=model_digest,
             timeout_s=timeout,
         )
         return run(self._dialogue.predict(model_name, wanted), self._transport)
 
-    def delete_model(self, model_name: str, *, owner_token: str | None = None) -> None:
-        """Delete a model.
+    def delete_model(
+        self,
+        model_name: str,
+        *,
+        model_version: int | None = None,
+        owner_token: str | None = None,
+    ) -> None:
+        """Delete a model, or one version of it.
 
         Args:
             model_name: The model.
+            model_version: The version to delete; all if not given.
             owner_token: From its upload, where that was another connection's.
 
         Raises:
             ForbiddenError: If it is somebody else's.
             NotFoundError: If there is no such model.
         """
-        run(self._dialogue.delete(model_name, owner_token), self._transport)
+        deleting = self._dialogue.delete(model_name, owner_token, model_version)
+        run(deleting, self._transport)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The models that the enclave serves."""
+        """The models that the enclave serves, one entry for each version."""
         return run(self._dialogue.models(), self._transport)
+
+    def server(self) -> ServerInfo:
+        """What the enclave says of its server: its release, and whether it is ready."""
+        return run(self._dialogue.server(), self._transport)
 
     def configuration(self) -> dict[str, Any]:
         """The enclave's measured configuration, held to its attested digest."""
@@ -198,7 +237,7 @@ class Connection:
         self.close()
 
 
-def connect(
+def connect(  # noqa: PLR0913  as Connection, which users know
     addr: str | None = None,
     *,
     policy: Policy | str | PathLike[str] | None = None,
@@ -206,6 +245,7 @@ def connect(
     simulation: bool = False,
     timeout: float = DEFAULT_TIMEOUT_S,
     endorsements: Brought = (),
+    remember_stores: bool = True,
 ) -> Connection:
     """Connect to an enclave, and verify it before anything else; see `Connection`.
 
@@ -221,5 +261,6 @@ def connect(
         simulation=simulation,
         timeout=timeout,
         endorsements=endorsements,
+        remember_stores=remember_stores,
     )
     return connection.__enter__()

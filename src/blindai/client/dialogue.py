@@ -18,13 +18,18 @@ from blindai.client.calls import Answer, Call
 from blindai.client.inputs import as_tensors
 from blindai.client.model_file import ModelStream
 from blindai.client.plain import PlainRequest
+from blindai.client.results import ServerInfo
 from blindai.client.streams import BufferStream
 from blindai.errors import ConfigurationError, TensorError, TransportError
 
 if TYPE_CHECKING:
     from blindai.client.model_file import ModelFile, Progress
     from blindai.client.plain import PlainResponse, Timeouts
-    from blindai.client.results import ModelInfo, PredictResponse, UploadResponse
+    from blindai.client.results import (
+        ModelInfo,
+        PredictResponse,
+        UploadResponse,
+    )
     from blindai.client.transport import AsyncSealedTransport, SealedTransport
 
 _T = TypeVar("_T")
@@ -83,6 +88,7 @@ class Prediction:
     dtype: object = None
     shape: object = None
     outputs: tuple[str, ...] = ()
+    model_version: int | None = None
     model_digest: str | None = None
     timeout_s: float | None = None
 
@@ -92,9 +98,25 @@ class Prediction:
             model.name,
             as_tensors(self.inputs, model.inputs, self.dtype, self.shape),
             outputs=self.outputs,
+            model_version=self.model_version,
             model_digest=self.model_digest,
             timeout_s=self.timeout_s,
         )
+
+    def fits(self, model: ModelInfo) -> bool:
+        """Whether a model's metadata is that of the version which is asked for."""
+        return self.model_version in {None, model.version} and (
+            self.model_digest in {None, model.digest}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Uploading:
+    """How a model is uploaded; see `Connection.upload_model`."""
+
+    owner_token: str | None = field(default=None, repr=False)
+    save_model: bool = field(default=True, kw_only=True)
+    progress: Progress | None = field(default=None, kw_only=True)
 
 
 class Dialogue:
@@ -114,16 +136,11 @@ class Dialogue:
         """
         self.timeouts: Timeouts = httpx.Timeout(timeout_s).as_dict()
         self._api_key = api_key or os.environ.get("BLINDAI_API_KEY")
-        self._models: dict[str, ModelInfo] = {}
+        self._models: dict[tuple[str, int | None, str | None], ModelInfo] = {}
         self._owner_tokens: dict[str, str] = {}
 
     def upload(
-        self,
-        file: ModelFile,
-        name: str | None,
-        *,
-        owner_token: str | None,
-        progress: Progress | None,
+        self, file: ModelFile, name: str | None, how: Uploading
     ) -> Asking[UploadResponse]:
         """Upload a model.
 
@@ -133,12 +150,15 @@ class Dialogue:
         chosen = name or file.name
         if not chosen:
             raise ConfigurationError("model_name: expected a name, got none")
-        stream = ModelStream(file, progress)
-        token = owner_token or self._owner_tokens.get(chosen)
+        stream = ModelStream(file, how.progress)
+        token = how.owner_token or self._owner_tokens.get(chosen)
         uploaded: UploadResponse = yield self._ask(
-            calls.upload(chosen, stream, file.size_bytes, token)
+            calls.upload(
+                chosen, stream, file.size_bytes, token, save_model=how.save_model
+            )
         )
-        self._models[chosen] = uploaded.model
+        self._forget(chosen)
+        self._models[chosen, None, None] = uploaded.model
         if uploaded.owner_token is not None:
             self._owner_tokens[chosen] = uploaded.owner_token
         return uploaded
@@ -146,35 +166,53 @@ class Dialogue:
     def predict(self, name: str, wanted: Prediction) -> Asking[PredictResponse]:
         """Run a model; what it takes is asked once and remembered."""
         answer: PredictResponse
-        known = self._models.get(name)
+        key = (name, wanted.model_version, wanted.model_digest)
+        known = self._models.get(key)
         if known is not None:
             try:
                 answer = yield self._ask(wanted.call(known))
             except TensorError:  # perhaps the model was replaced since
-                self._models.pop(name, None)
+                self._models.pop(key, None)
             else:
                 return answer
-        model: ModelInfo = yield self._ask(calls.model(name))
-        self._models[name] = model
+        model: ModelInfo = yield self._ask(calls.model(name, wanted.model_version))
+        if not wanted.fits(model):  # perhaps another version does
+            listed: tuple[ModelInfo, ...] = yield self._ask(calls.models())
+            own = (each for each in listed if each.name == name and wanted.fits(each))
+            model = next(own, model)
+        self._models[key] = model
         answer = yield self._ask(wanted.call(model))
         return answer
 
-    def delete(self, name: str, owner_token: str | None) -> Asking[None]:
-        """Delete a model."""
+    def delete(
+        self, name: str, owner_token: str | None, version: int | None = None
+    ) -> Asking[None]:
+        """Delete a model, or one version of it."""
         token = owner_token or self._owner_tokens.get(name)
-        yield self._ask(calls.delete(name, token))
-        self._models.pop(name, None)
-        self._owner_tokens.pop(name, None)
+        yield self._ask(calls.delete(name, token, version))
+        self._forget(name)
+        if version is None:
+            self._owner_tokens.pop(name, None)
 
     def models(self) -> Asking[tuple[ModelInfo, ...]]:
         """All models."""
         models: tuple[ModelInfo, ...] = yield self._ask(calls.models())
         return models
 
+    def server(self) -> Asking[ServerInfo]:
+        """What the server says of itself."""
+        version: str = yield self._ask(calls.version())
+        ready: bool = yield self._ask(calls.ready())
+        return ServerInfo(version, ready)
+
     def configuration(self, digest: bytes) -> Asking[dict[str, Any]]:
         """The measured configuration of an attested digest."""
         configuration: dict[str, Any] = yield self._ask(calls.configuration(digest))
         return configuration
+
+    def _forget(self, name: str) -> None:
+        for key in [key for key in self._models if key[0] == name]:
+            del self._models[key]
 
     def _ask(self, call: Call[_T]) -> Ask[_T]:
         fields = [(name.encode(), text.encode()) for name, text in call.headers.items()]

@@ -14,13 +14,14 @@ import os
 import secrets
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from blindai import verifier
 from blindai.client.flow import (
+    Blocking,
     Close,
     EndTurn,
     Read,
@@ -33,6 +34,7 @@ from blindai.client.flow import (
 from blindai.client.plain import PlainRequest, PlainResponse
 from blindai.client.policies import warn_of_danger
 from blindai.client.session import Session
+from blindai.client.stores import SeenStores, enclave_name, require_newest
 from blindai.client.streams import OpenedStream, SealedStream, SealedWhole, as_sync
 from blindai.client.wire import DEFAULT_TIMEOUT_S
 from blindai.errors import (
@@ -48,8 +50,9 @@ from blindai.protocol import problems
 from blindai.protocol.attestation import MAX_ATTESTATION_BYTES
 from blindai.protocol.bhttp import RequestHead, ResponseHead
 from blindai.protocol.keyset import NONCE_BYTES
-from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH
+from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH, STORE_HEADER
 from blindai.protocol.ohttp_chunked import REQUEST_TYPE, RESPONSE_TYPE
+from blindai.protocol.store_mark import StoreMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from blindai.verifier import Policy
 
 DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
+_STORE_FIELD: Final = STORE_HEADER.encode()
 EVIDENCE_S: Final = 60.0  # for all of its body, once it has begun
 _OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
 
@@ -80,6 +84,7 @@ class Door:
         policy: Policy,
         clock: Callable[[], datetime],
         endorsements: tuple[Endorsement, ...] = (),
+        stores: SeenStores | None = None,
     ) -> None:
         """Go by a policy; nothing is sent yet.
 
@@ -88,6 +93,7 @@ class Door:
             policy: What to accept.
             clock: This machine's clock, aware, in UTC.
             endorsements: What this client brings itself.
+            stores: What was seen of enclaves' stores; nothing if None.
 
         Raises:
             ConfigurationError: If the URL is malformed.
@@ -97,6 +103,8 @@ class Door:
         self._policy = policy
         self._clock = clock
         self._endorsements = endorsements
+        self._stores = stores or SeenStores(None)
+        self._last_mark: tuple[Session, bytes] | None = None
         self._clock_offset = timedelta()
         self._attesting = Turn()
         self.session: Session | None = None
@@ -119,7 +127,8 @@ class Door:
             endorsements=self._endorsements,
         )
         warn_of_danger(result)
-        self.session = Session(result, os.getpid)
+        recall = partial(self._stores.recall, enclave_name(result))
+        self.session = Session(result, os.getpid, (yield Blocking(recall)))
         return self.session
 
     def pass_through(self, request: PlainRequest) -> Flow[PlainResponse]:
@@ -184,6 +193,7 @@ class Door:
             _require_opened(response)
             opened = OpenedStream(response, sealing.opening())
             head: ResponseHead = yield ReadHead(opened)
+            yield from self._see_store(head, session)
             if _may_be_refused_date(head):
                 content: bytes = yield ReadContent(opened)
                 self._correct_clock(head, content)
@@ -192,6 +202,22 @@ class Door:
         except BaseException:
             yield Close(response)
             raise
+
+    def _see_store(self, head: ResponseHead, session: Session) -> Flow[None]:
+        """Hold what an answer says of the enclave's store against what was seen.
+
+        Raises:
+            RollbackError: If the store is older than it was, or another of its name.
+        """
+        text = dict(head.fields).get(_STORE_FIELD)
+        if text is None or self._last_mark == (session, text):
+            return
+        mark = StoreMark.parse(text.decode("latin-1"))
+        enclave = enclave_name(session.result)
+        advice = self._stores.how_to_forget(enclave, mark.store)
+        require_newest(session.seen, mark, advice)
+        yield Blocking(partial(self._stores.note, enclave, mark))
+        self._last_mark = (session, text)
 
     def _head(self, request: PlainRequest) -> RequestHead:
         date = _http_date(self._clock() + self._clock_offset)

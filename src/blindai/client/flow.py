@@ -20,6 +20,8 @@ from blindai.client.streams import as_async, as_sync
 from blindai.errors import EvidenceError, TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blindai.client.streams import OpenedStream
     from blindai.protocol.bhttp import ResponseHead
 
@@ -212,3 +214,18 @@ class EndTurn:
     async def arun(self, wire: httpx.AsyncBaseTransport) -> None:  # noqa: ARG002  as above
         """As `Action.arun`."""
         self.turn.alock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """Call something that waits for a disk; gives what it returns."""
+
+    function: Callable[[], object]
+
+    def run(self, wire: httpx.BaseTransport) -> object:  # noqa: ARG002  no network in it
+        """As `Action.run`."""
+        return self.function()
+
+    async def arun(self, wire: httpx.AsyncBaseTransport) -> object:  # noqa: ARG002  as above
+        """As `Action.arun`."""
+        return await asyncio.to_thread(self.function)

@@ -1,7 +1,8 @@
 """The ONNX file to upload: from a path, from bytes, or from a model in memory.
 
 Recent exporters write weights into a second file beside the first. An enclave takes one
-file and reads no other, so the second is folded in here, on the model owner's machine.
+upload and reads nothing else, so the second is folded in here, on the model owner's
+machine; where it is too large for that, both leave as one bundle (`protocol.bundle`).
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import asyncio
 import hashlib
 import mmap
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, Self, TypeAlias
 
 import httpx
 
 from blindai.errors import ConfigurationError
+from blindai.protocol import bundle
 
 ModelLike: TypeAlias = "str | PathLike[str] | bytes | Any"
 Progress: TypeAlias = Callable[[int, int], None]
@@ -27,6 +30,20 @@ PIECE_BYTES = 1 << 19
 # StringStringEntryProto): whatever refers to another file contains these bytes.
 _EXTERNAL_DATA = b"\x0a\x08location"
 _TOO_LARGE = "model: expected less than 2 GiB in one ONNX file, got more"
+# With room for what stands between tensors in the one file.
+_FOLDED_BYTES = (2 << 30) - (16 << 20)
+
+
+class Readable(Protocol):
+    """What is read from its beginning to its end, and then closed."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +53,41 @@ class ModelFile:
     Attributes:
         name: A name for it, from the path; empty where there was none.
         size_bytes: Its size.
-        source: Where its bytes are.
+        parts: Where its bytes are, one part after the other.
     """
 
     name: str
     size_bytes: int
-    source: Path | bytes = field(repr=False)
+    parts: tuple[Path | bytes, ...] = field(repr=False)
 
-    def open(self) -> BinaryIO:
+    def open(self) -> Readable:
         """Open it for reading."""
-        if isinstance(self.source, bytes):
-            return BytesIO(self.source)
-        return self.source.open("rb")
+        return _Reader(self.parts)
+
+
+class _Reader:
+    """Files and bytes, read as one file."""
+
+    def __init__(self, parts: tuple[Path | bytes, ...]) -> None:
+        self._waiting = list(parts)
+        self._open = ExitStack()
+        self._part: BinaryIO = BytesIO()
+
+    def read(self, size: int, /) -> bytes:
+        while not (piece := self._part.read(size)) and self._waiting:
+            self._open.close()
+            part = self._waiting.pop(0)
+            opened: BinaryIO = (
+                BytesIO(part) if isinstance(part, bytes) else part.open("rb")
+            )
+            self._part = self._open.enter_context(opened)
+        return piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
 
 
 def find_model(model: ModelLike) -> ModelFile:
@@ -60,24 +100,24 @@ def find_model(model: ModelLike) -> ModelFile:
         ConfigurationError: If there is no such file, or it cannot be made one file.
     """
     if isinstance(model, bytes):
-        return ModelFile("", len(model), model)
+        return ModelFile("", len(model), (model,))
     if isinstance(model, str | PathLike):
         path = Path(model)
         if not path.is_file():
             raise ConfigurationError(f"model: expected a file, there is none at {path}")
         if _refers_to_another(path):
-            return ModelFile(path.stem, *_sized(_fold(path)))
-        return ModelFile(path.stem, path.stat().st_size, path)
+            return _with_its_files(path)
+        return ModelFile(path.stem, path.stat().st_size, (path,))
     if hasattr(model, "SerializeToString"):
-        return ModelFile("", *_sized(_serialise(model)))
+        return _of_bytes("", _serialise(model))
     raise ConfigurationError(
         "model: expected a path, bytes or an onnx.ModelProto, got "
         f"{type(model).__name__}"
     )
 
 
-def _sized(content: bytes) -> tuple[int, bytes]:
-    return len(content), content
+def _of_bytes(name: str, content: bytes) -> ModelFile:
+    return ModelFile(name, len(content), (content,))
 
 
 def _refers_to_another(path: Path) -> bool:
@@ -88,24 +128,55 @@ def _refers_to_another(path: Path) -> bool:
             return view.find(_EXTERNAL_DATA) >= 0
 
 
-def _fold(path: Path) -> bytes:
+def _with_its_files(path: Path) -> ModelFile:
+    """A model whose weights are in other files, as one.
+
+    Raises:
+        ConfigurationError: If they cannot be read, or not be called what they are.
+    """
     try:
         import onnx  # noqa: PLC0415  only models of several files need it
     except ImportError as error:
         raise ConfigurationError(
             f"model {path}: its weights are in another file; `pip install onnx` to "
-            "fold them in, or export with external_data=False"
+            "send them too, or export with external_data=False"
         ) from error
     from google.protobuf import message  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  onnx brings it
 
     unreadable = message.DecodeError, onnx.checker.ValidationError, OSError, ValueError
     try:
-        loaded = onnx.load(path)
+        alone = onnx.load(path, load_external_data=False)
+        names = sorted({_location(each) for each in alone.graph.initializer} - {""})
+        sizes = [(path.parent / name).stat().st_size for name in names]
+        if path.stat().st_size + sum(sizes) > _FOLDED_BYTES:
+            return _bundle(path, names)
+        return _of_bytes(path.stem, _serialise(onnx.load(path)))
     except unreadable as error:
         raise ConfigurationError(
             f"model {path}: its external weights cannot be read"
         ) from error
-    return _serialise(loaded)
+
+
+def _location(tensor: Any) -> str:  # noqa: ANN401  onnx is not a dependency
+    return next((e.value for e in tensor.external_data if e.key == "location"), "")
+
+
+def _bundle(path: Path, names: list[str]) -> ModelFile:
+    files = {bundle.MODEL_NAME: path} | {name: path.parent / name for name in names}
+    if not all(map(bundle.is_name, files)) or bundle.MODEL_NAME in names:
+        raise ConfigurationError(
+            f"model {path}: its weights are in files of other folders, or with names"
+            " that a bundle cannot have; save it with all of them in one file beside"
+            f" it, not called {bundle.MODEL_NAME}"
+        )
+    parts: list[Path | bytes] = []
+    size = len(bundle.END)
+    for name, file in files.items():
+        length = file.stat().st_size
+        around = bundle.header(name, length), bundle.padding(length)
+        parts += around[0], file, around[1]
+        size += length + sum(map(len, around))
+    return ModelFile(path.stem, size, (*parts, bundle.END))
 
 
 def _serialise(model: Any) -> bytes:  # noqa: ANN401  onnx is not a dependency

@@ -33,7 +33,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that the enclave serves.
+    """One version of a model that the enclave serves.
 
     Attributes:
         name: What requests call it.
@@ -41,6 +41,9 @@ class ModelInfo:
         size_bytes: Size of the ONNX file.
         inputs: What `predict` has to bring.
         outputs: What it gives.
+        version: Its number among those of this name, from 1.
+        saved: Whether it outlives the enclave's process.
+        unavailable: Why it cannot be served; empty if it can.
     """
 
     name: str
@@ -48,6 +51,22 @@ class ModelInfo:
     size_bytes: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    version: int = 1
+    saved: bool = False
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What the enclave says of its server, through the sealed door.
+
+    Attributes:
+        version: Of blindai.
+        ready: Whether it takes requests.
+    """
+
+    version: str
+    ready: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +174,14 @@ class PredictResponse:
     Attributes:
         output: Its outputs, in the model's order.
         model_name: The model that ran.
+        model_version: Its number.
         model_digest: SHA-256 of its ONNX file, 64 hexadecimal digits.
         inference_time: How long it ran, in seconds, as the enclave measured it.
     """
 
     output: tuple[Tensor, ...]
     model_name: str
+    model_version: int
     model_digest: str
     inference_time: float
 

@@ -19,10 +19,11 @@ from blindai.protocol.bhttp import Content, RequestHead, ResponseHead
 from blindai.protocol.bhttp_decoder import ResponseDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from blindai.protocol.buffers import Bytes
+    from blindai.protocol.store_mark import StoreMark
     from blindai.verifier.result import AttestationResult
 
 _PREFERENCE: Final = (kem.Kem.X_WING, kem.Kem.X25519)
@@ -33,20 +34,28 @@ class Session:
 
     Attributes:
         result: What was verified, and how.
+        seen: How new its stores were, as far as was known then, by their names.
     """
 
-    def __init__(self, result: AttestationResult, process: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        result: AttestationResult,
+        process: Callable[[], int],
+        seen: Mapping[bytes, StoreMark] | None = None,
+    ) -> None:
         """Take the enclave's preferred key.
 
         Args:
             result: What was verified.
             process: Names the running process, so that no key which was made ahead is
                 used twice, in a process and in its fork.
+            seen: How new its stores were when they were last seen; unknown if None.
 
         Raises:
             ProtocolError: If the enclave offers no key that is known here.
         """
         self.result = result
+        self.seen: Mapping[bytes, StoreMark] = seen or {}
         configs = ohttp.parse_key_configs(result.keyset.ohttp_keys)
         by_kem = {config.key.kem: config for config in reversed(configs)}
         offered = [by_kem[kind] for kind in _PREFERENCE if kind in by_kem]

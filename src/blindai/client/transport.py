@@ -18,6 +18,7 @@ from blindai.client.endorsements import choose_endorsements
 from blindai.client.flow import arun, run
 from blindai.client.plain import PlainRequest, PlainResponse
 from blindai.client.policies import choose_policy
+from blindai.client.stores import SeenStores, state_folder
 from blindai.client.wire import open_async_wire, open_wire
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class SealedTransport(httpx.BaseTransport):
         policy: Policy | str | PathLike[str] | None = None,
         simulation: bool = False,
         endorsements: Brought = (),
+        remember_stores: bool = True,
         wire: httpx.BaseTransport | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -82,11 +84,15 @@ class SealedTransport(httpx.BaseTransport):
             simulation: Whether a simulated enclave is accepted.
             endorsements: Endorsements, or files that hold some, in place of what says
                 the same among those that the enclave sends.
+            remember_stores: Whether to keep, in the user's state folder, how new the
+                enclave's store of models was, so that an older one is noticed.
             wire: Carries the sealed bytes; by default connections of its own, through
                 the proxy that the environment names.
         """
         chosen = choose_policy(policy, simulation=simulation)
-        self._door = Door(url, chosen, _now, choose_endorsements(endorsements))
+        brought = choose_endorsements(endorsements)
+        stores = SeenStores(state_folder() if remember_stores else None)
+        self._door = Door(url, chosen, _now, brought, stores)
         self._wire = wire or open_wire(self._door.url)
 
     def attest(self, timeouts: Timeouts | None = None) -> AttestationResult:
@@ -130,11 +136,14 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         policy: Policy | str | PathLike[str] | None = None,
         simulation: bool = False,
         endorsements: Brought = (),
+        remember_stores: bool = True,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `SealedTransport`."""
         chosen = choose_policy(policy, simulation=simulation)
-        self._door = Door(url, chosen, _now, choose_endorsements(endorsements))
+        brought = choose_endorsements(endorsements)
+        stores = SeenStores(state_folder() if remember_stores else None)
+        self._door = Door(url, chosen, _now, brought, stores)
         self._wire = wire or open_async_wire(self._door.url)
 
     async def attest(self, timeouts: Timeouts | None = None) -> AttestationResult:

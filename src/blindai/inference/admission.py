@@ -2,94 +2,71 @@
 
 A model is hostile code's cousin. It is admitted by its outline, before a runtime sees
 it, and refused if it reaches outside itself (external data, custom operators), if a
-request could not be put in the words of the protocol, or if it passes a limit.
+request could not be put in the words of the protocol, or if it passes a limit. Refusals
+name the node or tensor, and why.
 
-Graph inputs that are initializers as well are defaults: they are no part of the spec,
-and no request can replace them.
+    1. the file in the wire format, under limits              outline, protocol.bundle
+    2. versions, domains, operators, nodes, depth             here, functions
+    3. the data of tensors: there, and of their dimensions    weights
+    4. how large tensors get                                  sizes
+    5. inputs and outputs in the protocol's words             declaration
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import onnx
 from google.protobuf.message import (  # type: ignore[import-untyped]  # none shipped
     DecodeError,
-    Message,
 )
-from onnx import TensorProto
 
 from blindai.errors import ModelRefusedError
-from blindai.inference.model import Dimension, ModelSpec, TensorSpec
+from blindai.inference.declaration import declared
+from blindai.inference.functions import Functions, messages, operator
 from blindai.inference.outline import outline
-from blindai.protocol.datatypes import Datatype
+from blindai.inference.shown import shown, shown_node
+from blindai.inference.sizes import require_sizes, require_sparse
+from blindai.inference.weights import Files, is_external, require_data
+from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from blindai.inference.admission_limits import AdmissionLimits
+    from blindai.inference.model import ModelSpec
 
-    _Operator = tuple[str, str]  # domain, name
-
-_ONNX_DOMAINS = ("", "ai.onnx")
-_DOMAINS = (*_ONNX_DOMAINS, "ai.onnx.ml", "com.microsoft")
-_OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
-_IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
-_MAX_CALL_DEPTH = 100
-_DATATYPES: dict[int, Datatype] = {
-    TensorProto.BOOL: Datatype.BOOL,
-    TensorProto.UINT8: Datatype.UINT8,
-    TensorProto.UINT16: Datatype.UINT16,
-    TensorProto.UINT32: Datatype.UINT32,
-    TensorProto.UINT64: Datatype.UINT64,
-    TensorProto.INT8: Datatype.INT8,
-    TensorProto.INT16: Datatype.INT16,
-    TensorProto.INT32: Datatype.INT32,
-    TensorProto.INT64: Datatype.INT64,
-    TensorProto.FLOAT16: Datatype.FP16,
-    TensorProto.FLOAT: Datatype.FP32,
-    TensorProto.DOUBLE: Datatype.FP64,
-    TensorProto.BFLOAT16: Datatype.BF16,
-    TensorProto.STRING: Datatype.BYTES,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionLimits:
-    """What admitting a model may cost.
-
-    Attributes:
-        max_nodes: Nodes, those of subgraphs too, with every function written out at
-            each of its calls.
-        max_initializers: Initializers, those of subgraphs too.
-        max_outline_bytes: The file without the data of tensors. In memory it takes up
-            to some forty times as much.
-        max_messages: Protobuf messages and fields that are looked at.
-    """
-
-    max_nodes: int = 100_000
-    max_initializers: int = 100_000
-    max_outline_bytes: int = 32 << 20
-    max_messages: int = 2_000_000
+_ONNX_DOMAINS: Final = ("", "ai.onnx")
+_DOMAINS: Final = (*_ONNX_DOMAINS, "ai.onnx.ml", "com.microsoft")
+_EXTENSIONS: Final = "ai.onnx.contrib"
+# It names a file, or holds what some accelerator runs, which no limit here is about.
+_REFUSED: Final = {("com.microsoft", "EPContext")}
+_OPSETS: Final = range(7, onnx.defs.onnx_opset_version() + 1)
+_ML_OPSETS: Final = range(1, onnx.helper.VERSION_TABLE[-1][3] + 1)
+_IR_VERSIONS: Final = range(3, onnx.IR_VERSION + 1)
 
 
 def admit(contents: memoryview, limits: AdmissionLimits) -> ModelSpec:
     """Read what a model takes and gives, and refuse one that may not be loaded.
 
     Args:
-        contents: The ONNX file, in any quality.
+        contents: The ONNX file, or the bundle of it, in any quality.
         limits: What reading it may cost.
 
     Raises:
         ModelRefusedError: If the file is not an ONNX model, reaches outside itself,
             uses what this server does not have, or passes a limit.
     """
-    model = _parse(contents, limits)
-    functions = _Functions(model.functions)
+    bundle = parse_bundle(contents) if is_bundle(contents) else Bundle(contents, {})
+    model = _parse(bundle.model, limits)
+    functions = Functions(model.functions)
     _require_versions(model)
-    _require_parts(model, functions, limits)
+    files = Files({name: len(data) for name, data in bundle.files.items()})
+    _require_parts(model, functions, files, limits)
+    files.require_all_asked(sum(map(is_external, model.graph.initializer)))
     _require_at_most("nodes", limits.max_nodes, functions.count(model.graph.node))
-    return _spec(model.graph)
+    spec = declared(model.graph)
+    require_sizes(model, limits.max_tensor_bytes, infer=limits.infer)
+    return spec
 
 
 def _parse(contents: memoryview, limits: AdmissionLimits) -> onnx.ModelProto:
@@ -119,37 +96,54 @@ def _require_versions(model: onnx.ModelProto) -> None:
             f"IR version: expected {_IR_VERSIONS[0]} to {_IR_VERSIONS[-1]},"
             f" got {model.ir_version}"
         )
-    opsets = [*model.opset_import]
-    for function in model.functions:
-        opsets.extend(function.opset_import)
     if not any(opset.domain in _ONNX_DOMAINS for opset in model.opset_import):
         raise ModelRefusedError("opset: expected a version of ai.onnx, got none")
-    for opset in opsets:
-        if opset.domain in _ONNX_DOMAINS and opset.version not in _OPSETS:
-            raise ModelRefusedError(
-                f"opset: expected ai.onnx {_OPSETS[0]} to {_OPSETS[-1]},"
-                f" got {opset.version}"
-            )
+    for part in (model, *model.functions):
+        domains = Counter(operator(each.domain, "")[0] for each in part.opset_import)
+        for domain, count in domains.items():
+            if count > 1:
+                raise ModelRefusedError(
+                    f"opset: expected one version of a domain, got {count} of"
+                    f" {shown(domain or 'ai.onnx')}"
+                )
+        for opset in part.opset_import:
+            _require_opset(opset)
+
+
+def _require_opset(opset: onnx.OperatorSetIdProto) -> None:
+    known = {"": _OPSETS, "ai.onnx": _OPSETS, "ai.onnx.ml": _ML_OPSETS}
+    versions = known.get(opset.domain)
+    if versions is not None and opset.version not in versions:
+        raise ModelRefusedError(
+            f"opset: expected {opset.domain or 'ai.onnx'} {versions[0]} to"
+            f" {versions[-1]}, got {opset.version}"
+        )
 
 
 def _require_parts(
-    model: onnx.ModelProto, functions: _Functions, limits: AdmissionLimits
+    model: onnx.ModelProto,
+    functions: Functions,
+    files: Files,
+    limits: AdmissionLimits,
 ) -> None:
     initializers = 0
-    for number, message in enumerate(_messages(model)):
+    graphs = []
+    for number, message in enumerate(messages(model)):
         _require_at_most("messages", limits.max_messages, number)
         match message:
             case onnx.NodeProto():
-                _require_operator(message, functions)
+                _require_operator(message, functions, limits)
             case onnx.TensorProto():
-                _require_own_data(message)
+                _require_own_data(message, files)
             case onnx.GraphProto():
+                graphs.append(message)
                 _require_at_most("nodes", limits.max_nodes, len(message.node))
                 initializers += len(message.initializer)
                 initializers += len(message.sparse_initializer)
                 _require_at_most("initializers", limits.max_initializers, initializers)
             case _:
                 pass
+    require_sparse(graphs, limits.max_tensor_bytes)
 
 
 def _require_at_most(what: str, limit: int, count: int) -> None:
@@ -157,148 +151,22 @@ def _require_at_most(what: str, limit: int, count: int) -> None:
         raise ModelRefusedError(f"{what}: expected at most {limit}, got {count}")
 
 
-def _messages(root: Message) -> Iterator[Message]:
-    """A message and all messages in it, whatever fields they are in."""
-    stack = [iter((root,))]
-    while stack:
-        message = next(stack[-1], None)
-        if message is None:
-            stack.pop()
-            continue
-        yield message
-        stack.append(_children(message))
+def _require_operator(
+    node: onnx.NodeProto, functions: Functions, limits: AdmissionLimits
+) -> None:
+    name = operator(node.domain, node.op_type)
+    domains = (*_DOMAINS, _EXTENSIONS) if limits.extensions else _DOMAINS
+    if (node.domain in domains and name not in _REFUSED) or name in functions:
+        return
+    raise ModelRefusedError(
+        f"{shown_node(node)}: expected an operator of"
+        " ai.onnx, ai.onnx.ml or com.microsoft, or a function of the model,"
+        f" got domain {shown(node.domain)}"
+    )
 
 
-def _children(message: Message) -> Iterator[Message]:
-    for _, value in message.ListFields():
-        if isinstance(value, Message):
-            yield value
-        elif not isinstance(value, (int, float, str, bytes)):
-            yield from (child for child in value if isinstance(child, Message))
-
-
-def _require_operator(node: onnx.NodeProto, functions: _Functions) -> None:
-    operator = _operator(node.domain, node.op_type)
-    if node.domain not in _DOMAINS and operator not in functions:
-        raise ModelRefusedError(
-            f"node {node.name!r} ({node.op_type}): expected an operator of ai.onnx,"
-            " ai.onnx.ml or com.microsoft, or a function of the model,"
-            f" got domain {node.domain!r}"
-        )
-
-
-def _require_own_data(tensor: TensorProto) -> None:
-    if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
-        raise ModelRefusedError(
-            f"tensor {tensor.name!r}: expected its data in the ONNX file,"
-            " got external data"
-        )
-
-
-class _Functions:
-    """The model's own functions, and how many nodes a call of one stands for.
-
-    A runtime writes functions out. A few that call one another can ask for more nodes
-    than memory holds. Overloads are counted together, as runtimes may not tell them
-    apart.
-    """
-
-    def __init__(self, functions: Iterable[onnx.FunctionProto]) -> None:
-        self._bodies: dict[_Operator, list[onnx.NodeProto]] = {}
-        self._sizes: dict[_Operator, int] = {}
-        for function in functions:
-            operator = _operator(function.domain, function.name)
-            self._bodies.setdefault(operator, []).extend(function.node)
-
-    def __contains__(self, operator: _Operator) -> bool:
-        return operator in self._bodies
-
-    def count(self, nodes: Iterable[onnx.NodeProto], depth: int = 0) -> int:
-        """Count nodes, those of subgraphs and of called functions among them.
-
-        Raises:
-            ModelRefusedError: If calls are nested too deeply, or without end.
-        """
-        if depth > _MAX_CALL_DEPTH:
-            raise ModelRefusedError(
-                f"functions: expected at most {_MAX_CALL_DEPTH} calls in one another"
-            )
-        messages = (message for node in nodes for message in _messages(node))
-        found = [node for node in messages if isinstance(node, onnx.NodeProto)]
-        calls = (_operator(node.domain, node.op_type) for node in found)
-        return len(found) + sum(
-            self._size(call, depth) for call in calls if call in self
-        )
-
-    def _size(self, call: _Operator, depth: int) -> int:
-        if call not in self._sizes:
-            self._sizes[call] = self.count(self._bodies[call], depth + 1)
-        return self._sizes[call]
-
-
-def _operator(domain: str, name: str) -> _Operator:
-    return ("" if domain == "ai.onnx" else domain), name
-
-
-def _spec(graph: onnx.GraphProto) -> ModelSpec:
-    defaults = {tensor.name for tensor in graph.initializer}
-    defaults |= {tensor.values.name for tensor in graph.sparse_initializer}
-    required = [info for info in graph.input if info.name not in defaults]
-    return ModelSpec(_specs("input", required), _specs("output", graph.output))
-
-
-def _require_text(what: str, text: object) -> None:
-    # Protobuf gives bytes for a string that is not UTF-8.
-    if not isinstance(text, str):
-        raise ModelRefusedError(f"{what}: expected UTF-8, got other bytes")
-
-
-# What requests may name (protocol.tensor.Limits and tensor_json).
-_MAX_TENSORS = 64
-_MAX_NAME_CHARACTERS = 1024
-
-
-def _specs(kind: str, infos: Sequence[onnx.ValueInfoProto]) -> tuple[TensorSpec, ...]:
-    if len(infos) > _MAX_TENSORS:
-        raise ModelRefusedError(
-            f"{kind}s: expected at most {_MAX_TENSORS}, got {len(infos)}"
-        )
-    names = Counter(info.name for info in infos)
-    for name, count in names.items():
-        _require_text(f"name of an {kind}", name)
-        if len(name) > _MAX_NAME_CHARACTERS:
-            raise ModelRefusedError(
-                f"name of an {kind}: expected at most {_MAX_NAME_CHARACTERS} "
-                f"characters, got {len(name)}"
-            )
-        if not name or count > 1:
-            raise ModelRefusedError(
-                f"{kind}s: expected each name once, got {name!r} {count} times"
-            )
-    return tuple(_tensor_spec(kind, info) for info in infos)
-
-
-def _tensor_spec(kind: str, info: onnx.ValueInfoProto) -> TensorSpec:
-    if info.type.WhichOneof("value") != "tensor_type":
-        raise ModelRefusedError(
-            f"{kind} {info.name!r}: expected a tensor,"
-            f" got {info.type.WhichOneof('value')}"
-        )
-    tensor = info.type.tensor_type
-    if tensor.elem_type not in _DATATYPES:
-        raise ModelRefusedError(
-            f"{kind} {info.name!r}: expected a type that the protocol has a name for,"
-            f" got ONNX type {tensor.elem_type}"
-        )
-    shape = None
-    if tensor.HasField("shape"):
-        shape = tuple(_dimension(dimension) for dimension in tensor.shape.dim)
-    return TensorSpec(info.name, _DATATYPES[tensor.elem_type], shape)
-
-
-def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> Dimension:
-    """A size or a symbol; exporters write "any" as no symbol, or a negative size."""
-    _require_text("symbol of a dimension", dimension.dim_param)
-    if dimension.HasField("dim_value"):
-        return dimension.dim_value if dimension.dim_value >= 0 else None
-    return dimension.dim_param or None
+def _require_own_data(tensor: onnx.TensorProto, files: Files) -> None:
+    if is_external(tensor):
+        files.require(tensor)
+    else:
+        require_data(tensor)

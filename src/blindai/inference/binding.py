@@ -76,6 +76,13 @@ def tensor(declared: TensorSpec, array: Array) -> Tensor:
     return Tensor(declared.name, declared.datatype, array.shape, array)
 
 
+def size_of(arrays: Iterable[Array], datatype: Datatype) -> int:
+    """Bytes that elements take in binary, those of all arrays together."""
+    if datatype is Datatype.BYTES:
+        return sum(4 + len(element) for each in arrays for element in each.flat)
+    return sum(int(each.size) for each in arrays) * datatype.numpy.itemsize
+
+
 def _require_names(declared: Iterable[TensorSpec], given: list[str]) -> None:
     expected = {spec.name for spec in declared}
     if Counter(given) != Counter(expected):

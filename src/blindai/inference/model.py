@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from blindai.protocol.datatypes import Datatype
 
 Dimension: TypeAlias = "int | str | None"
+
+# What requests may name (protocol.tensor.Limits and tensor_json).
+MAX_TENSORS: Final = 64
+MAX_NAME_CHARACTERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,26 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A model that is served.
+    """One version of a model.
 
     Attributes:
         name: What requests call it.
+        version: Its number among those of this name, from 1.
         digest: SHA-256 of the ONNX file, 64 lower-case hexadecimal digits.
         size_bytes: Size of the ONNX file.
         spec: Its inputs and outputs.
         owner: Who may replace and delete it; opaque here.
         created_at: When it was uploaded, by the host's clock, in UTC.
+        saved: Whether it outlives the process.
+        unavailable: Why it cannot be served; empty if it can.
     """
 
     name: str
+    version: int = 1
     digest: str
     size_bytes: int
     spec: ModelSpec
     owner: str = field(repr=False)
     created_at: datetime
+    saved: bool = False
+    unavailable: str = ""

@@ -3,7 +3,8 @@
 A protobuf parser allocates many times what a hostile file weighs (two bytes make a
 node), and copies the weights of an honest one. So the wire format is walked first,
 under limits, and the data of large tensors is left out; what remains is small, and
-says the same about nodes, names, types and external data.
+says the same about nodes, names, types and external data. How much was left out of a
+tensor is noted in it: see `data_of`.
 
 Wire format: Protocol Buffers, "Encoding". Field numbers: onnx.proto, IR version 14.
 Fields are kept in their order, repeated ones and unknown ones too, so that every
@@ -12,11 +13,17 @@ parser merges the outline as it would merge the file.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from blindai.errors import ModelRefusedError
+
+if TYPE_CHECKING:
+    from onnx import TensorProto
 
 # Messages and tensor data shorter than this are kept as they are.
 SMALL_BYTES: Final = 1024
@@ -49,10 +56,22 @@ _FIELDS: dict[_Kind, dict[int, _Kind]] = {
         23: _Kind.SPARSE_TENSOR,
     },
     _Kind.SPARSE_TENSOR: {1: _Kind.TENSOR, 2: _Kind.TENSOR},
-    # float_data, int32_data, string_data, int64_data, raw_data, double_data,
-    # uint64_data
     _Kind.TENSOR: dict.fromkeys((4, 5, 6, 7, 9, 10, 11), _Kind.DATA),
 }
+_DATA_FIELDS: Final = {
+    4: "float_data",
+    5: "int32_data",
+    6: "string_data",
+    7: "int64_data",
+    9: "raw_data",
+    10: "double_data",
+    11: "uint64_data",
+}
+_STRINGS, _RAW = 6, 9
+_ENTRY_BYTES: Final = {4: 4, 10: 8}  # packed; of all others, integers of any length
+# An entry of metadata_props (TensorProto, field 16) that no file can have written.
+_METADATA: Final = 16 << 3 | 2
+_MARK: Final = secrets.token_hex(8)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 
@@ -75,6 +94,25 @@ def outline(contents: memoryview, *, max_bytes: int, max_fields: int) -> bytes:
     return _Outline(max_bytes, max_fields).message(contents, _Kind.MODEL, 0)
 
 
+def data_of(tensor: TensorProto) -> dict[int, int]:
+    """How much data a tensor of the outline had in the file.
+
+    Returns:
+        By the number of the field in TensorProto: how many values, or of raw_data how
+        many bytes. A tensor without raw_data has no entry for it.
+    """
+    for entry in tensor.metadata_props:
+        if entry.key == _MARK:
+            pairs = (pair.split(":") for pair in entry.value.split())
+            return {int(number): int(count) for number, count in pairs}
+    counts = {
+        number: len(getattr(tensor, name)) for number, name in _DATA_FIELDS.items()
+    }
+    if not tensor.HasField("raw_data"):
+        del counts[_RAW]
+    return counts
+
+
 @dataclass(slots=True)
 class _Parts:
     """One message being rewritten.
@@ -82,10 +120,27 @@ class _Parts:
     Attributes:
         kept: What the outline has of it, up to `start`.
         start: Where bytes begin that are to be kept as they are.
+        data: In a tensor, as `data_of` gives it.
+        short: Whether data was left out.
     """
 
     kept: list[bytes] = field(default_factory=list)
     start: int = 0
+    data: dict[int, int] = field(default_factory=dict)
+    short: bool = False
+
+    def count(self, number: int, size: int, values: int) -> None:
+        """Note a field that holds data of a tensor."""
+        if number == _RAW:  # the last one is what counts
+            self.data[_RAW] = size
+        else:
+            self.data[number] = self.data.get(number, 0) + values
+
+    def mark(self) -> None:
+        """Note in the tensor how much data it had."""
+        text = " ".join(f"{number}:{count}" for number, count in self.data.items())
+        entry = _text(1, _MARK) + _text(2, text)
+        self.kept += (_encode(_METADATA), _encode(len(entry)), entry)
 
 
 class _Outline:
@@ -111,17 +166,24 @@ class _Outline:
             tag, at = self._tag(view, at)
             if tag & 7 != _BYTES:
                 at = _skip(view, at, tag & 7)
+                if fields.get(tag >> 3) is _Kind.DATA:
+                    parts.count(tag >> 3, 0, 1)
                 continue
             size, at = _varint(view, at)
             end = _advance(view, at, size)
             inner = fields.get(tag >> 3)
+            if inner is _Kind.DATA:
+                parts.count(tag >> 3, size, _values(tag >> 3, view[at:end]))
             if inner is not None and size > SMALL_BYTES:
                 self._keep(parts, view, begin)
                 body = self._inside(view[at:end], inner, depth)
+                parts.short |= inner is _Kind.DATA
                 parts.kept += (_encode(tag), _encode(len(body)), body)
                 parts.start = end
             at = end
         self._keep(parts, view, at)
+        if parts.short:
+            parts.mark()
         return b"".join(parts.kept)
 
     def _inside(self, view: memoryview, kind: _Kind, depth: int) -> bytes:
@@ -164,6 +226,19 @@ def _advance(view: memoryview, at: int, size: int) -> int:
             f"ONNX file: expected {size} more bytes, got {len(view) - at}"
         )
     return at + size
+
+
+def _values(number: int, data: memoryview) -> int:
+    """How many values a field of a tensor holds."""
+    if number in _ENTRY_BYTES:
+        return len(data) // _ENTRY_BYTES[number]
+    if number in {_STRINGS, _RAW}:
+        return 1
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) < 0x80))
+
+
+def _text(number: int, text: str) -> bytes:
+    return _encode(number << 3 | _BYTES) + _encode(len(text)) + text.encode()
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:

@@ -1,43 +1,46 @@
-"""Runs models: the only module that knows ONNX Runtime, and that has threads.
+"""Runs models: the only module that knows ONNX Runtime.
 
-Models load from a file, which may be one in memory (`Spool.path`), not from bytes: the
-weights then exist once, not three times, and the interpreter is free meanwhile.
+It blocks, and holds no thread: a worker process or a thread of this one calls it (see
+`isolation`). Models load from a file, which may be one in memory (`Spool.path`), not
+from bytes: the weights then exist once, not three times. The files of a bundle are
+handed over in memory, by name; no path is opened for them.
 
 ONNX Runtime logs what it refuses, values of tensors too, so it logs nothing here; its
-errors become ours in `load` and `_execute`, without their text where that may hold
+errors become ours in `load` and `Model.run`, without their text where that may hold
 values. No library of custom operators is ever registered.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
-from blindai.errors import InvalidRequestError, ModelRefusedError, OverloadedError
+from blindai.errors import (
+    BlindAIError,
+    InvalidRequestError,
+    ModelCrashedError,
+    ModelRefusedError,
+    OverloadedError,
+    TooLargeError,
+)
 from blindai.inference import binding
+from blindai.inference.isolation import Outcome
+from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from blindai.inference.model import ModelSpec, TensorSpec
     from blindai.protocol.tensor import Tensor
 
-_T = TypeVar("_T")
-_Work: TypeAlias = (
-    "tuple[Callable[[], Outcome], asyncio.Future[Outcome], asyncio.AbstractEventLoop]"
-)
 _ORT_ERRORS = (
     ort.Fail,
     ort.InvalidArgument,
@@ -50,286 +53,213 @@ _ORT_ERRORS = (
 )
 _SILENT = 4  # ORT_LOGGING_LEVEL_FATAL
 _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
+# ONNX Runtime's words where memory ran out, or a size does not fit in 64 bits.
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "SafeInt")
+_SAME_AS_REQUESTED = 1  # onnxruntime::ArenaExtendStrategy
 _MAX_REASON = 300  # characters of ONNX Runtime's own words
+# What is computed while a model loads is kept up to this size, beside twice the file's:
+# weights of half precision become twice as large. A small file that has much computed
+# is computed when it runs, where it can be stopped.
+_FOLDED_BYTES = 1 << 20
+_FILES_STAY = "session.use_external_initializer_file_buffers_directly"
 
 onnxruntime.set_default_logger_severity(_SILENT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeSettings:
-    """How much runs at once.
+def take_memory_as_needed() -> None:
+    """Have models of `load(..., exact=True)` share one arena that takes no more.
 
-    Attributes:
-        workers: Requests that run at the same time, whatever their models.
-        intra_op_threads: Threads each loaded model has for one operator; 0 for one a
-            core.
+    ONNX Runtime's own takes twice as much each time, and all that a limit leaves after
+    a request that was too large for it: the next small one then finds nothing.
     """
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    arena = onnxruntime.OrtArenaCfg({"arena_extend_strategy": _SAME_AS_REQUESTED})
+    onnxruntime.create_and_register_allocator(memory, arena)
 
-    workers: int = 2
-    intra_op_threads: int = 0
+
+class Stop:
+    """Stops one run, from any thread."""
+
+    def __init__(self) -> None:
+        self._options = onnxruntime.RunOptions()
+
+    def __call__(self) -> None:
+        """Have the model stop before its next node."""
+        self._options.terminate = True
+
+    @property
+    def options(self) -> onnxruntime.RunOptions:
+        """What a run is given to be stopped by."""
+        return self._options
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LoadedModel:
-    """A model that is ready to run.
+class Model:
+    """A model that is ready to run; several threads may run it at the same time.
 
     Attributes:
         spec: Its inputs and outputs.
-        session: ONNX Runtime's session.
+        max_output_bytes: Of one run's outputs together.
     """
 
     spec: ModelSpec
-    session: onnxruntime.InferenceSession = field(repr=False)
+    max_output_bytes: int
+    _session: onnxruntime.InferenceSession = field(repr=False)
+    # The session looks at them where they are: one copy of the weights, of any size.
+    _files: tuple[memoryview, ...] = field(default=(), repr=False)
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run gave.
-
-    Attributes:
-        outputs: The outputs asked for, in that order.
-        inference_time_s: Seconds the model took, without waiting.
-    """
-
-    outputs: tuple[Tensor, ...] = field(repr=False)
-    inference_time_s: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A run that has begun.
-
-    Attributes:
-        future: The outcome, or the error.
-    """
-
-    future: asyncio.Future[Outcome]
-    _options: onnxruntime.RunOptions
-
-    def stop(self) -> None:
-        """Have the model stop before its next node; `future` then has an error."""
-        self._options.terminate = True
-
-
-class Runtime:
-    """Threads for models to run in, and others for what else would block."""
-
-    def __init__(self, settings: RuntimeSettings) -> None:
-        self._settings = settings
-        self._workers = _Workers(settings.workers)
-        self._others = ThreadPoolExecutor(2, "blindai-load")
-        self._busy: set[asyncio.Future[Any]] = set()
-        self._runs: set[Run] = set()
-        self._closed = False
-
-    @property
-    def workers(self) -> int:
-        """Requests that run at the same time."""
-        return self._settings.workers
-
-    def load(self, path: str, spec: ModelSpec) -> LoadedModel:
-        """Load an admitted model. Blocks: call it by `in_thread`.
+    def run(
+        self, tensors: Sequence[Tensor], outputs: Sequence[TensorSpec], stop: Stop
+    ) -> Outcome:
+        """Run it. Blocks.
 
         Args:
-            path: A file of the model's bytes, which may be gone afterwards.
-            spec: What `admit` read in it.
-
-        Raises:
-            ModelRefusedError: If ONNX Runtime does not take the model.
-        """
-        datatypes = {tensor.datatype for tensor in (*spec.inputs, *spec.outputs)}
-        if {Datatype.BF16, Datatype.BYTES} <= datatypes:
-            raise ModelRefusedError(
-                "inputs and outputs: expected BF16 or BYTES, got both in one model"
-            )
-        try:
-            session = onnxruntime.InferenceSession(
-                path,
-                _session_options(self._settings),
-                providers=["CPUExecutionProvider"],
-                enable_fallback=False,
-            )
-        except _ORT_ERRORS as error:
-            raise ModelRefusedError(
-                f"model: expected one that ONNX Runtime loads, got: {_reason(error)}"
-            ) from error
-        return LoadedModel(spec, session)
-
-    def start(
-        self,
-        model: LoadedModel,
-        tensors: Sequence[Tensor],
-        outputs: tuple[TensorSpec, ...],
-    ) -> Run:
-        """Begin a run; it waits where as many run already as may.
-
-        Args:
-            model: What to run.
             tensors: Its inputs, accepted by `binding.require_inputs`.
             outputs: The outputs to give.
+            stop: Stops the run.
 
         Raises:
-            OverloadedError: If the runtime is closed.
+            TensorError: If an element of `BYTES` is not UTF-8.
+            InvalidRequestError: If the model fails on these inputs.
+            TooLargeError: If it gives more than it may.
+            ModelCrashedError: If there is not the memory for it.
+            OverloadedError: If it was stopped.
         """
-        self._require_open()
-        options = onnxruntime.RunOptions()
-        run = Run(
-            self._workers.run(lambda: _execute(model, tensors, outputs, options)),
-            options,
-        )
-        self._runs.add(run)
-        run.future.add_done_callback(lambda _: self._runs.discard(run))
-        self._track(run.future)
-        return run
+        feed = binding.feed(tensors)
+        started = time.monotonic()
+        arrays = self._run(feed, outputs, stop)
+        seconds = time.monotonic() - started
+        given = tuple(map(binding.tensor, outputs, arrays))
+        _require_size(given, self.max_output_bytes)
+        return Outcome(given, seconds)
 
-    async def in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
-        """Call what would block the loop. A cancellation waits until it has ended.
+    def _run(
+        self, feed: Mapping[str, Array], outputs: Sequence[TensorSpec], stop: Stop
+    ) -> list[Array]:
+        names = [output.name for output in outputs]
+        specs = (*self.spec.inputs, *outputs)
+        try:
+            if any(spec.datatype is Datatype.BF16 for spec in specs):
+                return self._run_with_bfloat16(feed, names, stop)
+            arrays: list[Array] = self._session.run(names, feed, stop.options)
+        except _ORT_ERRORS as error:
+            # Without the cause: its text may hold values of tensors.
+            raise _failure(error, stopped=stop.options.terminate) from None
+        except UnicodeDecodeError:
+            raise InvalidRequestError(
+                "outputs: expected UTF-8, got other bytes"
+            ) from None
+        return arrays
 
-        Raises:
-            OverloadedError: If the runtime is closed.
-        """
-        self._require_open()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._others, function, *arguments
-        )
-        self._track(future)
-        return await self.finish(future)
-
-    async def finish(self, work: Awaitable[_T]) -> _T:
-        """Await work that must not stop halfway. A cancellation waits until its end."""
-        future = asyncio.ensure_future(work)
-        future.add_done_callback(_retrieve)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-        return future.result()
-
-    async def close(self) -> None:
-        """Stop all runs, wait for all threads, and accept nothing more."""
-        self._closed = True
-        for run in self._runs:
-            run.stop()
-        while self._busy:
-            await asyncio.wait(self._busy)
-        self._workers.close()
-        self._others.shutdown()
-
-    def _track(self, future: asyncio.Future[_T]) -> None:
-        self._busy.add(future)
-        future.add_done_callback(self._busy.discard)
-        future.add_done_callback(_retrieve)
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise OverloadedError("runtime: expected it open, got it closed")
+    def _run_with_bfloat16(
+        self, feed: Mapping[str, Array], names: list[str], stop: Stop
+    ) -> list[Array]:
+        """Run by ONNX Runtime's own values, as NumPy has no bfloat16."""
+        values = {
+            spec.name: onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+                feed[spec.name], _BFLOAT16
+            )
+            if spec.datatype is Datatype.BF16
+            else onnxruntime.OrtValue.ortvalue_from_numpy(feed[spec.name])
+            for spec in self.spec.inputs
+        }
+        outputs = self._session.run_with_ort_values(names, values, stop.options)
+        return [_to_array(value) for value in outputs]
 
 
-class _Workers:
-    """Threads that run models, and nothing between them and the loop.
+def source_of(contents: memoryview, path: str | None) -> str | bytes | Bundle:
+    """What to load a model from.
 
-    `concurrent.futures` keeps a future of its own with locks for each run: two more
-    hand-offs on the way to an answer, which showed in the measurements.
+    Args:
+        contents: The ONNX file or the bundle.
+        path: Where it is open as a file, if it is.
+
+    Raises:
+        ModelRefusedError: If it is a malformed bundle.
     """
-
-    def __init__(self, count: int) -> None:
-        self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
-        self._threads = [
-            Thread(target=self._serve, name=f"blindai-run-{index}", daemon=True)
-            for index in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def run(self, function: Callable[[], Outcome]) -> asyncio.Future[Outcome]:
-        """Call a function in the next free thread."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        self._waiting.put((function, future, loop))
-        return future
-
-    def close(self) -> None:
-        """Wait until all functions and all threads have ended."""
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _serve(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            function, future, loop = work
-            try:
-                outcome = function()
-            except Exception as error:  # noqa: BLE001  raised where it is awaited
-                loop.call_soon_threadsafe(future.set_exception, error)
-            else:
-                loop.call_soon_threadsafe(future.set_result, outcome)
-                del outcome
-            del work, function, future  # while idle, nobody's tensors are kept
+    if is_bundle(contents):
+        return parse_bundle(contents)
+    return bytes(contents) if path is None else path
 
 
-def _retrieve(future: asyncio.Future[_T]) -> None:
-    """Look at a future's error, so that asyncio does not log one nobody waits for."""
-    future.cancelled() or future.exception()
+def load(
+    source: str | bytes | Bundle,
+    spec: ModelSpec,
+    *,
+    threads: int,
+    max_output_bytes: int,
+    size_bytes: int = 0,
+    exact: bool = False,
+) -> Model:
+    """Load an admitted model. Blocks.
+
+    Args:
+        source: A file of the model's bytes, which may be gone afterwards, the bytes,
+            or a bundle, which stays mapped.
+        spec: What `admit` read in it.
+        threads: Threads that work on one operator.
+        max_output_bytes: Of one run's outputs together.
+        size_bytes: Of all of it: what may be computed as it is loaded grows with it.
+        exact: Whether it shares the arena of `take_memory_as_needed`.
+
+    Raises:
+        ModelRefusedError: If ONNX Runtime does not take the model.
+    """
+    datatypes = {tensor.datatype for tensor in (*spec.inputs, *spec.outputs)}
+    if {Datatype.BF16, Datatype.BYTES} <= datatypes:
+        raise ModelRefusedError(
+            "inputs and outputs: expected BF16 or BYTES, got both in one model"
+        )
+    options = _session_options(threads, size_bytes, exact=exact)
+    files: tuple[memoryview, ...] = ()
+    if isinstance(source, Bundle):
+        files = tuple(source.files.values())
+        options.add_session_config_entry(_FILES_STAY, "1")
+        options.add_external_initializers_from_files_in_memory(
+            list(source.files), files, list(map(len, files))
+        )
+        source = bytes(source.model)
+    try:
+        session = onnxruntime.InferenceSession(
+            source,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=False,
+        )
+    except UnicodeDecodeError as error:
+        raise ModelRefusedError(
+            "model: expected one that ONNX Runtime loads, got an error with a name that"
+            " is not UTF-8"
+        ) from error
+    except _ORT_ERRORS as error:
+        raise ModelRefusedError(
+            f"model: expected one that ONNX Runtime loads, got: {_reason(error)}"
+        ) from error
+    return Model(spec, max_output_bytes, session, files)
 
 
-def _session_options(settings: RuntimeSettings) -> onnxruntime.SessionOptions:
+def _session_options(
+    threads: int, size_bytes: int, *, exact: bool
+) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = settings.intra_op_threads
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    if exact:
+        options.add_session_config_entry("session.use_env_allocators", "1")
     # A file is what admission read it as, whatever else its bytes may look like.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry(
+        "optimization.constant_folding_max_output_size_in_bytes",
+        str(_FOLDED_BYTES + 2 * size_bytes),
+    )
     # Idle threads sleep: they would spin on the cores of other requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
-
-
-def _execute(
-    model: LoadedModel,
-    tensors: Sequence[Tensor],
-    outputs: tuple[TensorSpec, ...],
-    options: onnxruntime.RunOptions,
-) -> Outcome:
-    feed = binding.feed(tensors)
-    names = [output.name for output in outputs]
-    started = time.monotonic()
-    try:
-        if any(
-            spec.datatype is Datatype.BF16 for spec in (*model.spec.inputs, *outputs)
-        ):
-            arrays = _run_with_bfloat16(model, feed, names, options)
-        else:
-            arrays = model.session.run(names, feed, options)
-    except _ORT_ERRORS as error:
-        # Without the cause: its text may hold values of tensors.
-        raise _refusal(str(error), stopped=options.terminate) from None
-    except UnicodeDecodeError:
-        raise InvalidRequestError("outputs: expected UTF-8, got other bytes") from None
-    seconds = time.monotonic() - started
-    return Outcome(tuple(map(binding.tensor, outputs, arrays)), seconds)
-
-
-def _run_with_bfloat16(
-    model: LoadedModel,
-    feed: Mapping[str, Array],
-    names: list[str],
-    options: onnxruntime.RunOptions,
-) -> list[Array]:
-    """Run by ONNX Runtime's own values, as NumPy has no bfloat16."""
-    values = {
-        spec.name: onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
-            feed[spec.name], _BFLOAT16
-        )
-        if spec.datatype is Datatype.BF16
-        else onnxruntime.OrtValue.ortvalue_from_numpy(feed[spec.name])
-        for spec in model.spec.inputs
-    }
-    outputs = model.session.run_with_ort_values(names, values, options)
-    return [_to_array(value) for value in outputs]
 
 
 def _to_array(value: onnxruntime.OrtValue) -> Array:
@@ -341,9 +271,23 @@ def _to_array(value: onnxruntime.OrtValue) -> Array:
     return np.frombuffer(bits, np.uint16).reshape(shape)
 
 
-def _refusal(text: str, *, stopped: bool) -> InvalidRequestError | OverloadedError:
+def out_of_memory() -> ModelCrashedError:
+    """What is said where the memory that a model may use does not suffice."""
+    return ModelCrashedError("model: expected it within its memory limit, got past it")
+
+
+def _require_size(tensors: Sequence[Tensor], limit: int) -> None:
+    size = sum(binding.size_of((each.array,), each.datatype) for each in tensors)
+    if size > limit:
+        raise TooLargeError(f"outputs: expected at most {limit} bytes, got {size}")
+
+
+def _failure(error: BaseException, *, stopped: bool) -> BlindAIError:
     if stopped:
         return OverloadedError("run: expected its end, got stopped before it")
+    text = str(error)
+    if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
+        return out_of_memory()
     operator = re.search(r"while running (\w+) node", text)
     where = operator[1] if operator else "the model"
     return InvalidRequestError(
@@ -354,4 +298,5 @@ def _refusal(text: str, *, stopped: bool) -> InvalidRequestError | OverloadedErr
 def _reason(error: BaseException) -> str:
     """ONNX Runtime's words about a model, on one line, cut to size."""
     words = " ".join(str(error).split())
-    return re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", words)[:_MAX_REASON]
+    words = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", words)
+    return re.sub(r"Load model from \S+ failed: ?", "", words)[:_MAX_REASON]

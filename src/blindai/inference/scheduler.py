@@ -1,143 +1,266 @@
-"""Decides who runs next: bounded queues, deadlines, and a turn for every model.
+"""Decides who runs next: bounded queues, fair shares, batches, deadlines.
 
-A request runs at once where a worker is free. Otherwise it waits in its model's queue;
-models take turns, so a busy one delays the others by one run each. A queue that is
-full refuses. Who is cancelled or out of time leaves the queue, or has the run stopped.
-A worker whose run does not stop at once stays taken until it does.
+A request runs at once where a lane of its model and a slot are free. Otherwise it waits
+in its model's queue. When something becomes free, the tenant furthest behind is next,
+with its oldest request for the model whose turn it is; what may go with that request
+goes along. Who is cancelled or out of time leaves the queue, or has the run stopped,
+unless others are in it. A lane whose run does not stop stays taken until it does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
-from blindai.errors import DeadlineError, OverloadedError
-from blindai.inference import binding
+from blindai.errors import (
+    BlindAIError,
+    DeadlineError,
+    OverloadedError,
+)
+from blindai.inference import batches
+from blindai.inference.blocking import look_at
+from blindai.inference.fairness import Shares
+from blindai.inference.isolation import NotBegunError
+from blindai.inference.queueing import Job, Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
-    from blindai.inference.runtime import LoadedModel, Outcome, Runtime
-    from blindai.protocol.tensor import Tensor
+    from blindai.inference.batches import Request
+    from blindai.inference.isolation import Lane, Outcome
+    from blindai.inference.observer import Observer
 
-    _Turn = asyncio.Future[None]
 
-_T = TypeVar("_T")
+class Servable(Protocol):
+    """A model as the scheduler sees it.
+
+    Attributes:
+        name: What it is called.
+        queue: Who waits for it.
+        idle: Its lanes that nothing runs on; empty while it has none.
+    """
+
+    name: str
+    queue: Queue
+    idle: list[Lane]
+
+    def give_back(self, lane: Lane) -> bool:
+        """Take a lane back after a run; whether it is still there."""
+        ...
+
+    def require(self) -> None:
+        """Have it come back, if it is not there.
+
+        Raises:
+            UnavailableError: If it is out of service.
+        """
+        ...
 
 
 class Scheduler:
-    """Queues in front of a runtime.
+    """Queues in front of lanes.
 
     Args:
-        runtime: What runs the models.
-        max_queue: Requests that may wait for one model.
+        slots: Runs at the same time, of all models together.
+        weights: Of tenants, by name; 1 where there is none.
+        observer: Is told what happens.
     """
 
-    def __init__(self, runtime: Runtime, max_queue: int) -> None:
-        self._runtime = runtime
-        self._max_queue = max_queue
-        self._free = runtime.workers
-        # Only queues with somebody in them; the first one is next.
-        self._queues: dict[str, deque[_Turn]] = {}
+    def __init__(
+        self, slots: int, weights: Mapping[str, float], observer: Observer
+    ) -> None:
+        self._free = slots
+        self._shares = Shares(weights)
+        self._observer = observer
+        # Only models somebody waits for; the first one is next.
+        self._waiting: dict[Servable, None] = {}
+        self._running: dict[Job, _Run] = {}
+        self._alarm: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def infer(
-        self,
-        queue: str,
-        model: LoadedModel,
-        tensors: Sequence[Tensor],
-        outputs: Iterable[str],
-        deadline: float,
+        self, model: Servable, tenant: str, request: Request, deadline: float
     ) -> Outcome:
-        """Run a model when its turn comes.
+        """Run a request when its turn comes.
 
         Args:
-            queue: The queue to wait in: the model's name.
             model: What to run.
-            tensors: Its inputs.
-            outputs: Names of the outputs to give; all of them if there are none.
+            tenant: Whose request it is.
+            request: Inputs and outputs, accepted by `binding`.
             deadline: When to give up, by `time.monotonic`.
 
         Raises:
-            TensorError: If the model has not these inputs or outputs.
             InvalidRequestError: If the model fails on these inputs.
+            ModelCrashedError: If the model's worker dies of them.
+            UnavailableError: If the model goes out of service meanwhile.
             OverloadedError: If the queue is full, or the scheduler closed.
             DeadlineError: If the deadline passed, while waiting or while running.
             asyncio.CancelledError: If the caller is cancelled; the run is stopped.
         """
-        binding.require_inputs(model.spec, tensors)
-        wanted = binding.select_outputs(model.spec, outputs)
-        await self._take_worker(queue, deadline)
-        run = self._runtime.start(model, tensors, wanted)
-        run.future.add_done_callback(lambda _: self._give_back_worker())
+        self._require_open()
+        now = time.monotonic()
+        if deadline <= now:
+            raise DeadlineError("deadline: expected it ahead, passed before the run")
+        loop = asyncio.get_running_loop()
+        job = Job(request, tenant, loop.create_future(), deadline, now)
+        if displaced := model.queue.add(job):
+            _fail(displaced, model.queue.full())
+        self._waiting[model] = None
+        timer = loop.call_later(deadline - now, self._expire, model, job)
+        self.dispatch()
         try:
-            await _wait(run.future, deadline)
+            return await job.future
         except asyncio.CancelledError:
-            run.stop()
+            self._abandon(model, job)
             raise
-        if not run.future.done():
-            run.stop()
-            raise DeadlineError("deadline: expected it ahead, passed while running")
-        return run.future.result()
+        finally:
+            timer.cancel()
+
+    @property
+    def waiting(self) -> int:
+        """Requests in all queues."""
+        return sum(len(model.queue) for model in self._waiting)
+
+    def dispatch(self) -> None:
+        """Start all that can run; call it when lanes have become free."""
+        while self._free and (chosen := self._next()):
+            self._start(*chosen)
+
+    def refuse(self, model: Servable, error: BlindAIError) -> None:
+        """Answer all who wait for a model."""
+        self._waiting.pop(model, None)
+        for job in model.queue.clear():
+            _fail(job, error)
 
     def close(self) -> None:
-        """Refuse all who wait and all who come."""
+        """Refuse all who wait and all who come, and stop all that runs."""
         self._closed = True
-        for queue in self._queues.values():
-            for turn in queue:
-                turn.set_exception(_closed())
-        self._queues.clear()
+        self._wake_in(float("inf"))
+        for model in list(self._waiting):
+            self.refuse(model, _closing())
+        for run in set(self._running.values()):
+            run.lane.stop()
 
-    async def _take_worker(self, name: str, deadline: float) -> None:
+    def _require_open(self) -> None:
         if self._closed:
-            raise _closed()
-        if deadline <= time.monotonic():
-            raise DeadlineError("deadline: expected it ahead, passed before the run")
-        if self._free:
-            self._free -= 1
-            return
-        queue = self._queues.get(name, deque())
-        if len(queue) >= self._max_queue:
-            raise OverloadedError(
-                f"queue: expected at most {self._max_queue} requests waiting, got more"
-            )
-        turn = asyncio.get_running_loop().create_future()
-        self._queues[name] = queue
-        queue.append(turn)
+            raise _closing()
+
+    def _next(self) -> tuple[Servable, list[Job]] | None:
+        """The batch whose turn it is, or None if none can run now."""
+        ready: dict[str, tuple[Servable, list[Job]]] = {}
+        soonest = float("inf")
+        now = time.monotonic()
+        for model in self._waiting:
+            if not model.idle:
+                continue
+            for tenant in model.queue.tenants:
+                if tenant in ready:
+                    continue
+                jobs, delay = model.queue.batch(tenant, now)
+                if delay <= 0:
+                    ready[tenant] = (model, jobs)
+                soonest = min(soonest, delay)
+        if ready:
+            return ready[self._shares.first(ready)]
+        self._wake_in(soonest)
+        return None
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if seconds < float("inf"):
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(seconds, self.dispatch)
+
+    def _start(self, model: Servable, jobs: list[Job]) -> None:
+        del self._waiting[model]
+        for job in jobs:
+            model.queue.remove(job)
+        if len(model.queue):
+            self._waiting[model] = None  # at the end: the others' turn
+        lane = model.idle.pop()
+        run = _Run(model, lane, jobs)
+        self._free -= 1
+        for job in jobs:
+            self._running[job] = run
+            self._shares.charge(job.tenant, run.expected_s)
+            self._observer.waited(run.started - job.arrived)
+        requests = [job.request for job in jobs]
+        future = lane.run(batches.feeds(requests), requests[0].outputs)
+        future.add_done_callback(lambda future: self._end(run, future))
+
+    def _end(self, run: _Run, future: asyncio.Future[Outcome]) -> None:
+        self._free += 1
+        seconds = time.monotonic() - run.started
+        share = seconds / len(run.jobs)
+        for job in run.jobs:
+            del self._running[job]
+            self._shares.charge(job.tenant, share - run.expected_s)
+        run.model.queue.learn(share)
+        alive = run.model.give_back(run.lane)
+        self._observer.ran(run.model.name, len(run.jobs), seconds)
         try:
-            await _wait(turn, deadline)
-        except asyncio.CancelledError:
-            self._leave(name, turn)
-            raise
-        if not turn.done():
-            self._leave(name, turn)
-            raise DeadlineError("deadline: expected it ahead, passed in the queue")
-        turn.result()
+            outcomes = batches.split(future.result(), [job.request for job in run.jobs])
+        except BlindAIError as error:
+            begun = not isinstance(error, NotBegunError)
+            if not self._closed and (not begun or (alive and len(run.jobs) > 1)):
+                self._repeat(run, alone=begun)
+            else:
+                for job in run.jobs:
+                    _fail(job, error)
+        else:
+            for job, outcome in zip(run.jobs, outcomes, strict=True):
+                if not job.future.done():
+                    job.future.set_result(outcome)
+        self.dispatch()
 
-    def _leave(self, name: str, turn: _Turn) -> None:
-        if not turn.done():
-            self._queues[name].remove(turn)
-            if not self._queues[name]:
-                del self._queues[name]
-        elif turn.exception() is None:  # it was this one's turn just now
-            self._give_back_worker()
+    def _repeat(self, run: _Run, *, alone: bool) -> None:
+        """Have all wait again; alone where one may have failed the others."""
+        for job in reversed(run.jobs):
+            if not job.future.done():
+                job.alone = alone or job.alone
+                run.model.queue.put_back(job)
+                self._waiting[run.model] = None
+        try:
+            run.model.require()  # it may have died, and be given up, just now
+        except BlindAIError as error:
+            self.refuse(run.model, error)
 
-    def _give_back_worker(self) -> None:
-        if not self._queues:
-            self._free += 1
+    def _expire(self, model: Servable, job: Job) -> None:
+        where = "while running" if job in self._running else "in the queue"
+        _fail(job, DeadlineError(f"deadline: expected it ahead, passed {where}"))
+        self._abandon(model, job)
+
+    def _abandon(self, model: Servable, job: Job) -> None:
+        """Nobody waits for this one any more."""
+        run = self._running.get(job)
+        if run is not None:
+            if all(each.future.done() for each in run.jobs):
+                run.lane.stop()
             return
-        name = next(iter(self._queues))
-        queue = self._queues.pop(name)
-        queue.popleft().set_result(None)
-        if queue:
-            self._queues[name] = queue
+        model.queue.remove(job)
+        if not len(model.queue):
+            self._waiting.pop(model, None)
 
 
-async def _wait(future: asyncio.Future[_T], deadline: float) -> None:
-    await asyncio.wait({future}, timeout=max(0.0, deadline - time.monotonic()))
+class _Run:
+    """Jobs that run on a lane."""
+
+    def __init__(self, model: Servable, lane: Lane, jobs: list[Job]) -> None:
+        self.model = model
+        self.lane = lane
+        self.jobs = jobs
+        self.expected_s = model.queue.expected_s
+        self.started = time.monotonic()
 
 
-def _closed() -> OverloadedError:
+def _fail(job: Job, error: BlindAIError) -> None:
+    if not job.future.done():
+        job.future.set_exception(error)
+        look_at(job.future)
+
+
+def _closing() -> OverloadedError:
     return OverloadedError("server: expected it open, got it closing")

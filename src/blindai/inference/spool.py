@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import mmap
 import os
@@ -12,12 +13,13 @@ from blindai.errors import TooLargeError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from blindai.inference.runtime import Runtime
+    from blindai.inference.blocking import Threads
 
     Buffer = bytes | bytearray | memoryview
 
 # Hashing and copying this much keeps the loop for about 0.2 ms: a thread is not faster.
 _INLINE_BYTES: Final = 256 << 10
+_SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 
 class Spool:
@@ -28,16 +30,21 @@ class Spool:
     closing it frees the memory.
 
     Args:
-        runtime: Where long writes go to a thread.
+        threads: Where long writes go.
         max_bytes: The largest model.
+        descriptor: Of the file, if there is one already.
     """
 
-    def __init__(self, runtime: Runtime, max_bytes: int) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, threads: Threads, max_bytes: int, descriptor: int | None = None
+    ) -> None:
+        self._threads = threads
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
+        if descriptor is None:
+            descriptor = os.memfd_create("model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self._file = open(  # noqa: SIM115, PTH123  # a descriptor; close() closes it
-            os.memfd_create("model", os.MFD_CLOEXEC), "wb", buffering=0
+            descriptor, "wb", buffering=0
         )
         self.size_bytes = 0
 
@@ -62,11 +69,19 @@ class Spool:
         """Where this process can open the bytes as a file, until `close`."""
         return f"/proc/self/fd/{self._file.fileno()}"
 
+    @property
+    def descriptor(self) -> int:
+        """What to hand to another process, which cannot change it; nor can we now."""
+        fcntl.fcntl(self._file, fcntl.F_ADD_SEALS, _SEALS)
+        return self._file.fileno()
+
     def view(self) -> memoryview:
         """The bytes, mapped and not copied."""
         if not self.size_bytes:  # which cannot be mapped
             return memoryview(b"")
-        return memoryview(mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ))
+        private = mmap.MAP_PRIVATE  # older kernels share nothing that was sealed
+        pages = mmap.mmap(self._file.fileno(), 0, private, mmap.PROT_READ)
+        return memoryview(pages)
 
     async def write(self, piece: Buffer) -> None:
         """Add a piece; in a thread where it would keep the loop waiting.
@@ -77,7 +92,7 @@ class Spool:
         if len(piece) <= _INLINE_BYTES:
             self.append(piece)
         else:
-            await self._runtime.in_thread(self.append, piece)
+            await self._threads.call(self.append, piece)
 
     def append(self, piece: Buffer) -> None:
         """Add a piece. Blocks for as long as hashing it takes.
@@ -95,6 +110,13 @@ class Spool:
         while rest:  # the kernel writes at most 2 GiB at once
             rest = rest[self._file.write(rest) :]
 
+    def keep(self) -> Spool:
+        """Another spool of the same bytes, to be closed by itself."""
+        kept = Spool(self._threads, self._max_bytes, os.dup(self._file.fileno()))
+        kept._digest = self._digest
+        kept.size_bytes = self.size_bytes
+        return kept
+
     def close(self) -> None:
-        """Free the memory."""
+        """Free the memory, unless the bytes are kept."""
         self._file.close()

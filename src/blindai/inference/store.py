@@ -2,15 +2,17 @@
 
 One change of a name at a time; who comes second is refused. A model is admitted,
 loaded and written before it takes its place, so that a change that fails changes
-nothing. Where there is no folder nothing outlives the process.
+nothing. An upload under a name its owner holds makes the next version of it, which
+serves from then on. Where there is no folder nothing outlives the process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blindai.errors import (
@@ -18,114 +20,127 @@ from blindai.errors import (
     ConflictError,
     ForbiddenError,
     InvalidRequestError,
-    NotFoundError,
-    OverloadedError,
 )
-from blindai.inference.admission import admit
-from blindai.inference.model import ModelInfo
+from blindai.inference.arrivals import Skipped
+from blindai.inference.blocking import finish
+from blindai.inference.model import ModelInfo, ModelSpec
+from blindai.inference.room import NO_QUOTA, Quota, Room, StoreLimits
+from blindai.inference.sources import FileSource, MemorySource, SealedSource
 from blindai.inference.spool import Spool
+from blindai.inference.versions import CONFIGURATION, Version, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-    from blindai.inference.admission import AdmissionLimits
+    from blindai.inference.arrivals import Preload, Upload
+    from blindai.inference.blocking import Threads
+    from blindai.inference.engine import Engine, Source
     from blindai.inference.folder import SealedFolder
-    from blindai.inference.runtime import LoadedModel, Runtime
+    from blindai.inference.index import Entry
+    from blindai.protocol.store_mark import StoreMark
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreLimits:
-    """How much may be kept.
-
-    Attributes:
-        max_models: Models at once.
-        max_model_bytes: The largest ONNX file.
-        max_total_bytes: ONNX files together, with those being added. While a model is
-            replaced both count, as both are in memory.
-        max_uploads: Uploads that arrive at the same time.
-    """
-
-    max_models: int = 16
-    max_model_bytes: int = 1 << 30
-    max_total_bytes: int = 4 << 30
-    max_uploads: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class StoredModel:
-    """A model that is served, and the means to run it."""
-
-    info: ModelInfo
-    loaded: LoadedModel
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that was not loaded at start.
-
-    Attributes:
-        file: Its name in the folder.
-        reason: Why it was not.
-    """
-
-    file: str
-    reason: str
+_UNKNOWN = ModelSpec((), ())
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no upload's time
 
 
 class Store:
-    """Models by name.
+    """Models by name and version.
 
     Args:
-        runtime: What loads models.
+        engine: What loads and runs models.
+        threads: Where disks are waited for.
         limits: How much is kept.
-        admission: What admitting a model may cost.
         folder: Where models outlive the process, if they do.
     """
 
     def __init__(
         self,
-        runtime: Runtime,
+        engine: Engine,
+        threads: Threads,
         limits: StoreLimits,
-        admission: AdmissionLimits,
         folder: SealedFolder | None = None,
     ) -> None:
-        self._runtime = runtime
+        self._engine = engine
+        self._threads = threads
         self._limits = limits
-        self._admission = admission
         self._folder = folder
-        self._models: dict[str, StoredModel] = {}
-        self._changing: dict[str, int] = {}  # name -> bytes being added
-        self._uploads = 0
+        self._versions = Versions()
+        self._room = Room(limits, self._versions)
+        self._writing = asyncio.Lock()
+
+    async def preload(self, preload: Preload) -> None:
+        """Serve a model of the measured configuration; nobody replaces or deletes it.
+
+        Raises:
+            ConfigurationError: If its file cannot be read, or has another digest.
+            BlindAIError: If it is not admitted, does not load, or does not fit.
+        """
+        limits, name = self._limits, preload.name
+        source = FileSource(
+            preload.path, preload.digest, limits.max_model_bytes, self._threads
+        )
+        async with source.open() as spool:
+            with self._room.change(name, CONFIGURATION, spool.size_bytes):
+                self.require_place(name, CONFIGURATION, may_replace=False)
+                info = ModelInfo(
+                    name=name,
+                    digest=spool.digest,
+                    size_bytes=spool.size_bytes,
+                    spec=await self._engine.admit(spool),
+                    owner=CONFIGURATION,
+                    created_at=_EPOCH,
+                    saved=True,
+                )
+                served = await self._engine.serve(info, spool, source)
+                self._versions.put(Version(info, served))
 
     async def start(self) -> tuple[Skipped, ...]:
         """Load what the folder holds.
 
         Returns:
             The files that were not loaded, for the server to report.
+
+        Raises:
+            BlindAIError: If the folder as a whole does not open.
         """
         if self._folder is None:
             return ()
-        files = await self._runtime.in_thread(self._folder.files)
-        skipped = [await self._restore(self._folder, file) for file in files]
-        return tuple(entry for entry in skipped if entry is not None)
+        index = await self._threads.call(self._folder.open)
+        self._versions.remember(index.issued)
+        skipped = [Skipped(name, "none of ours") for name in self._folder.strangers]
+        order = sorted(index.entries, key=lambda entry: (entry.name, entry.version))
+        for entry in order:
+            try:
+                await self._restore(self._folder, entry)
+            except BlindAIError as error:
+                skipped.append(Skipped(entry.file, error.message))
+                self._put_unavailable(entry, error.message)
+        return tuple(skipped)
 
-    def get(self, name: str) -> StoredModel:
-        """Find a model.
+    @property
+    def mark(self) -> StoreMark | None:
+        """How new the sealed store is; None where there is none."""
+        return None if self._folder is None else self._folder.mark
+
+    def find(
+        self, name: str, version: int | None = None, digest: str | None = None
+    ) -> Version:
+        """Find a model; see `Versions.find`.
 
         Raises:
-            NotFoundError: If there is none of this name.
+            NotFoundError: If there is no such name or version.
+            ConflictError: If none of them has the digest.
         """
-        if name not in self._models:
-            raise NotFoundError("model: expected the name of one, got another")
-        return self._models[name]
+        return self._versions.find(name, version, digest)
+
+    def versions(self, name: str) -> tuple[ModelInfo, ...]:
+        """All versions of a model, the oldest first."""
+        return tuple(each.info for each in self._versions.of(name))
 
     def list(self) -> tuple[ModelInfo, ...]:
-        """All models, in the order of their names."""
-        return tuple(self._models[name].info for name in sorted(self._models))
+        """All versions of all models, in the order of their names and numbers."""
+        return tuple(each.info for each in self._versions)
 
     @contextmanager
     def spool(self) -> Iterator[Spool]:
@@ -134,21 +149,38 @@ class Store:
         Raises:
             OverloadedError: If as many arrive already as may.
         """
-        if self._uploads >= self._limits.max_uploads:
-            raise OverloadedError(
-                f"uploads: expected at most {self._limits.max_uploads} at once,"
-                " got more"
-            )
-        self._uploads += 1
-        try:
-            with Spool(self._runtime, self._limits.max_model_bytes) as spool:
-                yield spool
-        finally:
-            self._uploads -= 1
+        with (
+            self._room.upload(),
+            Spool(self._threads, self._limits.max_model_bytes) as spool,
+        ):
+            yield spool
 
-    async def add(
-        self, name: str, owner: str, spool: Spool, *, may_replace: bool, now: datetime
-    ) -> ModelInfo:
+    def require_place(
+        self,
+        name: str,
+        owner: str,
+        *,
+        may_replace: bool = True,
+        quota: Quota = NO_QUOTA,
+    ) -> None:
+        """Whether a model may take its place, and fits; before or after it arrived.
+
+        Raises:
+            InvalidRequestError: If the name is not one.
+            ConflictError: If the name is taken.
+            OverloadedError: If there is no room, or it is too much for its owner.
+        """
+        if not _NAME.fullmatch(name):
+            raise InvalidRequestError(
+                "model name: expected 1 to 128 of A-Z a-z 0-9 . _ - and no leading dot,"
+                " got another"
+            )
+        held = self._versions.of(name)
+        if held and not (may_replace and _owns(owner, held[-1])):
+            raise ConflictError("model name: expected a free one, got one in use")
+        self._room.require(name, owner, quota)
+
+    async def add(self, name: str, owner: str, spool: Spool, how: Upload) -> ModelInfo:
         """Admit, load and keep a model.
 
         Once it is being kept a cancellation waits until it is.
@@ -157,120 +189,163 @@ class Store:
             name: 1 to 128 of `A-Z a-z 0-9 . _ -`, the first not a dot.
             owner: Who may replace and delete it; opaque here.
             spool: The whole ONNX file. The caller closes it.
-            may_replace: Whether the owner's own model of this name may make way.
-            now: The time to note.
+            how: How it is taken in.
 
         Raises:
             InvalidRequestError: If the name is not one.
             ConflictError: If the name is taken, or changing just now.
-            OverloadedError: If there is no room.
+            OverloadedError: If there is no room, or it is too much for its owner.
             ModelRefusedError: If the model is not admitted or does not load.
             InternalError: If the disk fails.
         """
-        if not _NAME.fullmatch(name):
-            raise InvalidRequestError(
-                "model name: expected 1 to 128 of A-Z a-z 0-9 . _ - and no leading dot,"
-                " got another"
+        with self._room.change(name, owner, spool.size_bytes):
+            self.require_place(
+                name, owner, may_replace=how.may_replace, quota=how.quota
             )
-        with self._change(name, spool.size_bytes):
-            self._require_place(name, owner, may_replace=may_replace)
-            loaded = await self._runtime.in_thread(self._load, spool)
-            info = _info(name, owner, spool, loaded, now)
-            await self._runtime.finish(self._keep(StoredModel(info, loaded), spool))
+            spec = await self._engine.admit(spool)
+            info = ModelInfo(
+                name=name,
+                version=self._versions.next_number(name),
+                digest=spool.digest,
+                size_bytes=spool.size_bytes,
+                spec=spec,
+                owner=owner,
+                created_at=how.now,
+                saved=how.save and self._folder is not None,
+            )
+            entry = None
+            if self._folder is not None and how.save:
+                entry = self._folder.entry(info)
+            served = await self._engine.serve(info, spool, self._source(entry, spool))
+            await finish(self._keep(Version(info, served, entry), spool))
         return info
 
-    async def delete(self, name: str, owner: str) -> None:
-        """Remove a model. Requests that run keep it until they end.
+    async def delete(self, name: str, owner: str, version: int | None = None) -> None:
+        """Remove a model, or one version of it. Requests that run keep it to their end.
 
         Raises:
-            NotFoundError: If there is none of this name.
+            NotFoundError: If there is none of this name or version.
             ForbiddenError: If it is somebody else's.
             ConflictError: If the name is changing just now.
             InternalError: If the disk fails.
         """
-        if not _owns(owner, self.get(name)):
+        found = self.find(name, version)
+        if not _owns(owner, found):
             raise ForbiddenError("model: expected its owner, got somebody else")
-        with self._change(name, 0):
-            await self._runtime.finish(self._remove(name))
+        with self._room.change(name, owner, 0):
+            going = self._versions.of(name) if version is None else (found,)
+            await finish(self._remove(going))
+
+    async def expire(self, before: datetime) -> int:
+        """Remove what was uploaded before a time.
+
+        Returns:
+            How many versions were removed.
+
+        Raises:
+            InternalError: If the disk fails.
+        """
+        removed = 0
+        for name in self._versions.names():
+            going = [
+                each
+                for each in self._versions.of(name)
+                if each.info.created_at < before and each.info.owner != CONFIGURATION
+            ]
+            if going and not self._room.changing(name):
+                with self._room.change(name, CONFIGURATION, 0):
+                    await finish(self._remove(going))
+                removed += len(going)
+        return removed
 
     def clear(self) -> None:
         """Forget all models; files stay."""
-        self._models.clear()
+        self._versions.clear()
 
-    @contextmanager
-    def _change(self, name: str, size_bytes: int) -> Iterator[None]:
-        if name in self._changing:
-            raise ConflictError("model: expected one change at a time, got a second")
-        self._changing[name] = size_bytes
+    def _source(self, entry: Entry | None, spool: Spool) -> Source:
+        if self._folder is None or entry is None:
+            return MemorySource(spool)
+        return SealedSource(self._folder, entry, self._threads)
+
+    async def _keep(self, version: Version, spool: Spool) -> None:
+        held = self._versions.of(version.info.name)
+        going = (*held, version)[: -self._limits.max_versions]
         try:
-            yield
-        finally:
-            del self._changing[name]
+            if self._folder is not None and version.entry is not None:
+                contents = spool.view()
+                await self._threads.call(self._folder.write, version.entry, contents)
+            await self._commit((version,), going)
+        except BaseException:
+            await self._engine.retire(version.require())
+            raise
+        self._versions.put(version)
+        await self._drop(going)
+        await self._rest(self._versions.of(version.info.name)[:-1])
 
-    def _require_place(self, name: str, owner: str, *, may_replace: bool) -> None:
-        """Whether a model that is changing may take its place, and fits.
+    async def _remove(self, going: Sequence[Version]) -> None:
+        await self._commit((), going)
+        await self._drop(going)
+
+    async def _commit(
+        self, coming: Sequence[Version], going: Sequence[Version]
+    ) -> None:
+        """Have the sealed index say what comes and goes, if it concerns it.
 
         Raises:
-            ConflictError: If the name is taken.
-            OverloadedError: If there is no room.
+            InternalError: If the disk fails.
         """
-        old = self._models.get(name)
-        if old is not None and not (may_replace and _owns(owner, old)):
-            raise ConflictError("model name: expected a free one, got one in use")
-        models = len(self._models.keys() | self._changing.keys())
-        if models > self._limits.max_models:
-            raise OverloadedError(
-                f"models: expected at most {self._limits.max_models}, got one more"
-            )
-        size = sum(model.info.size_bytes for model in self._models.values())
-        size += sum(self._changing.values())
-        if size > self._limits.max_total_bytes:
-            raise OverloadedError(
-                f"models: expected at most {self._limits.max_total_bytes} bytes"
-                f" together, got {size}"
-            )
+        added = tuple(each.entry for each in coming if each.entry is not None)
+        removed = tuple(each.entry for each in going if each.entry is not None)
+        if self._folder is not None and (added or removed):
+            async with self._writing:
+                await self._threads.call(self._folder.commit, added, removed)
 
-    def _load(self, spool: Spool) -> LoadedModel:
-        return self._runtime.load(spool.path, admit(spool.view(), self._admission))
+    def _put_unavailable(self, entry: Entry, reason: str) -> None:
+        """Keep a name for its owner whose file cannot be served."""
+        held = self._versions.of(entry.name)
+        if not held or _owns(entry.owner, held[-1]):
+            self._versions.put(Version(_info(entry, _UNKNOWN, reason), entry=entry))
 
-    async def _keep(self, model: StoredModel, spool: Spool) -> None:
-        if self._folder is not None:
-            await self._runtime.in_thread(self._folder.write, model.info, spool.view())
-        self._models[model.info.name] = model
+    async def _drop(self, going: Sequence[Version]) -> None:
+        for each in going:
+            self._versions.drop(each)
+            if each.served is not None:
+                await self._engine.retire(each.served)
 
-    async def _remove(self, name: str) -> None:
-        if self._folder is not None:
-            await self._runtime.in_thread(self._folder.delete, name)
-        del self._models[name]
+    async def _rest(self, versions: Sequence[Version]) -> None:
+        for each in versions:
+            if each.served is not None:
+                await self._engine.rest(each.served)
 
-    async def _restore(self, folder: SealedFolder, file: Path) -> Skipped | None:
-        try:
-            with self.spool() as spool:
-                sealed = await self._runtime.in_thread(folder.read, file, spool)
-                with self._change(sealed.name, spool.size_bytes):
-                    self._require_place(sealed.name, sealed.owner, may_replace=False)
-                    loaded = await self._runtime.in_thread(self._load, spool)
-                    info = _info(
-                        sealed.name, sealed.owner, spool, loaded, sealed.created_at
-                    )
-                    self._models[sealed.name] = StoredModel(info, loaded)
-        except BlindAIError as error:
-            return Skipped(file.name, error.message)
-        return None
+    async def _restore(self, folder: SealedFolder, entry: Entry) -> None:
+        with self.spool() as spool:
+            await self._threads.call(folder.read, entry, spool)
+            with self._room.change(entry.name, entry.owner, spool.size_bytes):
+                self.require_place(entry.name, entry.owner)
+                spec = await self._engine.admit(spool)
+                info = _info(entry, spec)
+                served = await self._engine.serve(
+                    info, spool, self._source(entry, spool)
+                )
+        await self._rest(self._versions.of(entry.name))
+        self._versions.put(Version(info, served, entry))
 
 
-def _owns(owner: str, model: StoredModel) -> bool:
-    return hmac.compare_digest(owner.encode(), model.info.owner.encode())
+def _owns(owner: str, version: Version) -> bool:
+    if version.info.owner == CONFIGURATION:  # nobody does
+        return False
+    return hmac.compare_digest(owner.encode(), version.info.owner.encode())
 
 
-def _info(
-    name: str, owner: str, spool: Spool, loaded: LoadedModel, now: datetime
-) -> ModelInfo:
+def _info(entry: Entry, spec: ModelSpec, unavailable: str = "") -> ModelInfo:
     return ModelInfo(
-        name=name,
-        digest=spool.digest,
-        size_bytes=spool.size_bytes,
-        spec=loaded.spec,
-        owner=owner,
-        created_at=now,
+        name=entry.name,
+        version=entry.version,
+        digest=entry.digest,
+        size_bytes=entry.size_bytes,
+        spec=spec,
+        owner=entry.owner,
+        created_at=entry.created_at,
+        saved=True,
+        unavailable=unavailable,
     )

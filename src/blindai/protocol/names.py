@@ -10,3 +10,7 @@ ATTESTATION_PATH: Final = "/.well-known/blindai/attestation"
 """Evidence, outside the seal."""
 OWNER_TOKEN_HEADER: Final = "blindai-owner-token"  # noqa: S105  a header's name
 """Shows who owns a model, where the enclave runs without API keys."""
+SAVE_MODEL_HEADER: Final = "blindai-save-model"
+"""`false` with an upload that is not to outlive the enclave's process."""
+STORE_HEADER: Final = "blindai-store"
+"""How new the enclave's sealed store is (`store_mark`)."""

@@ -35,8 +35,11 @@ _TABLE: Final[tuple[tuple[type[errors.BlindAIError], str, int], ...]] = (
     (errors.NotFoundError, _TAG + "not-found", 404),
     (errors.ConflictError, _TAG + "conflict", 409),
     (errors.TooLargeError, _TAG + "too-large", 413),
+    (errors.QuotaError, _TAG + "quota-exceeded", 429),
     (errors.OverloadedError, _TAG + "overloaded", 429),
     (errors.DeadlineError, _TAG + "deadline-passed", 504),
+    (errors.ModelCrashedError, _TAG + "model-crashed", 500),
+    (errors.UnavailableError, _TAG + "unavailable", 503),
     (errors.InternalError, _TAG + "internal", 500),
 )
 TYPES: Final = tuple(uri for _, uri, _ in _TABLE)
@@ -49,10 +52,12 @@ class Problem:
     """An error, ready to be sent.
 
     Attributes:
+        kind: The last word of its type, such as `not-found`.
         status: HTTP status code.
         content: JSON, `application/problem+json`.
     """
 
+    kind: str
     status: int
     content: bytes
 
@@ -91,11 +96,12 @@ def parse(status: int, media_type: str, content: bytes) -> errors.BlindAIError:
 
 
 def _problem(uri: str, status: int, detail: str, request_id: str) -> Problem:
+    kind = uri.rpartition("#" if "#" in uri else "/")[2]
     fields = {
         "type": uri,
-        "title": uri.rpartition("#" if "#" in uri else "/")[2].replace("-", " "),
+        "title": kind.replace("-", " "),
         "status": status,
         "detail": detail,
         "request_id": request_id,
     }
-    return Problem(status, json.dumps(fields).encode())
+    return Problem(kind, status, json.dumps(fields).encode())

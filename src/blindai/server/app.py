@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from blindai.errors import BlindAIError, InvalidRequestError, NotFoundError
+from blindai.errors import (
+    BlindAIError,
+    InvalidRequestError,
+    NotFoundError,
+    QuotaError,
+)
 from blindai.protocol import problems
+from blindai.protocol.names import STORE_HEADER
+from blindai.server.observability.record import current
+from blindai.server.retention import retaining
 from blindai.server.routes import Routes
 
 if TYPE_CHECKING:
@@ -22,8 +31,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from blindai.inference.service import InferenceService
+    from blindai.server.asgi import App, Message, Receive, Scope, Send
     from blindai.server.settings import Settings
 
+_RETRY_AFTER_S = {429: "1", 503: "10"}
 
 _log = logging.getLogger("blindai.server")
 
@@ -48,13 +59,15 @@ def create_app(
         async with service:
             for skipped in service.skipped:  # the reason may quote the model
                 _log.warning("sealed model not loaded: %s", skipped.file)
-            async with beside():
+            days = settings.models.retention_days
+            async with retaining(service, days, clock), beside():
                 yield
 
     routes = Routes(service, settings, clock)
     app = Starlette(
         routes=routes.table(),
         lifespan=lifespan,
+        middleware=[Middleware(Marking, service)],
         exception_handlers={
             BlindAIError: _refuse,
             Exception: _refuse,
@@ -66,11 +79,40 @@ def create_app(
     return app
 
 
+class Marking:
+    """Says with every answer how new the sealed store is. ASGI middleware.
+
+    Args:
+        app: Answers.
+        service: Has the store.
+    """
+
+    def __init__(self, app: App, service: InferenceService) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+
+        async def send_marked(message: Message) -> None:
+            mark = self._service.mark
+            if mark is not None and message["type"] == "http.response.start":
+                field = (STORE_HEADER.encode(), mark.encode().encode())
+                message = {**message, "headers": [*message["headers"], field]}
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     extension = request.scope.get("extensions", {}).get("blindai", {})
     request_id = extension.get("request_id") or secrets.token_hex(8)
     problem = problems.encode(error, request_id)
-    headers = {"retry-after": "1"} if problem.status == 429 else None
+    current().problem = problem.kind
+    wait = _RETRY_AFTER_S.get(problem.status)
+    if isinstance(error, QuotaError):
+        wait = str(error.retry_after_s)
+    headers = None if wait is None else {"retry-after": wait}
     return Response(problem.content, problem.status, headers, problems.MEDIA_TYPE)
 
 

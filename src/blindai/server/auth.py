@@ -42,11 +42,13 @@ class Principal:
     Attributes:
         owner: Whose models they may replace and delete.
         scopes: What else they may do.
+        tenant: The name of their key; empty for all who have none.
         new_owner_token: The token to give back with an upload, where it was made now.
     """
 
     owner: str
     scopes: frozenset[str]
+    tenant: str = ""
     new_owner_token: str | None = field(default=None, repr=False)
 
     def require(self, scope: str) -> None:
@@ -84,11 +86,11 @@ class Authenticator:
         key = self._keys.get(digest(token.strip()))
         if key is None:
             raise UnauthenticatedError("API key: expected a known one, got another")
-        return Principal(f"key:{key.name}", frozenset(key.scopes))
+        return Principal(f"key:{key.name}", frozenset(key.scopes), key.name)
 
 
 def _holder(token: str | None) -> Principal:
     if token:
         return Principal(f"token:{digest(token)}", _OPEN_SCOPES)
     token = secrets.token_urlsafe(32)
-    return Principal(f"token:{digest(token)}", _OPEN_SCOPES, token)
+    return Principal(f"token:{digest(token)}", _OPEN_SCOPES, new_owner_token=token)

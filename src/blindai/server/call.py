@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -11,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 from blindai.errors import BlindAIError, InvalidRequestError, StaleRequestError
 from blindai.protocol import bhttp, problems
 from blindai.server.inbound import ClientGoneError
+from blindai.server.observability.record import OTHER, current, route_of
 from blindai.server.replay import http_date
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Call:
             inbound: The rest of the request.
             outbound: Takes the answer.
         """
-        self.request_id = secrets.token_hex(8)
+        self._record = current()
+        self._record.route = OTHER
+        self.request_id = self._record.request_id
         self._app = app
         self._inbound = inbound
         self._outbound = outbound
@@ -67,6 +69,7 @@ class Call:
             await self._app(scope, inner_receive, self._send)
         except Exception as error:  # noqa: BLE001  the outermost edge
             _log.error("request %s: %s", self.request_id, _where(error))
+        self._record.route = route_of(scope)
         if self._outbound.started or isinstance(self._failure, ClientGoneError):
             return  # an answer cut short stays unsealed, so the client sees it
         unanswered = RuntimeError("the application did not answer")
@@ -80,6 +83,8 @@ class Call:
             now: The enclave's clock, for a client whose date was refused.
         """
         problem = problems.encode(error, self.request_id)
+        self._record.problem = problem.kind
+        self._record.inner_status = problem.status
         fields = [(b"content-type", problems.MEDIA_TYPE.encode())]
         if isinstance(error, StaleRequestError) and now is not None:
             fields.append((b"date", http_date(now).encode()))
@@ -99,6 +104,7 @@ class Call:
         return {"type": "http.request", "body": body, "more_body": data is not None}
 
     async def _send(self, message: Message) -> None:
+        self._record.inner_status = message.get("status", self._record.inner_status)
         if self._bodiless and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         if self._failure is None or self._outbound.started:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from blindai.attester import Attester, DeviceAttester
-    from blindai.protocol.attestation import Evidence
+    from blindai.protocol.attestation import Endorsement, Evidence
 
 _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
@@ -90,6 +90,22 @@ class _Generation:
             now: Monotonic clock, in seconds.
         """
         return self.attestation if now < self.attested_at + EVIDENCE_LIFE_S else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an operator watches of an enclave; none of it is secret.
+
+    Attributes:
+        keys_until: When clients stop sealing to the current keys.
+        evidence_age_s: How old the evidence without a nonce is that is in memory, in
+            seconds; None if there is none.
+        endorsements: What is stapled to that evidence now.
+    """
+
+    keys_until: datetime
+    evidence_age_s: float | None = None
+    endorsements: tuple[Endorsement, ...] = ()
 
 
 class QuoteLimit:
@@ -182,6 +198,19 @@ class Enclave:
     def now(self) -> datetime:
         """The enclave's clock: the host's, so it is believed only for freshness."""
         return self._clock()
+
+    def standing(self) -> Standing:
+        """How keys and evidence stand; asks no hardware."""
+        self._refresh()
+        generation = self._generations[-1]
+        until, made = generation.keyset.not_after, generation.attestation
+        if made is None:
+            return Standing(keys_until=until)
+        return Standing(
+            keys_until=until,
+            evidence_age_s=time.monotonic() - generation.attested_at,
+            endorsements=self._endorse(made.evidence).endorsements,
+        )
 
     async def attestation(self, nonce: bytes | None) -> bytes:
         """Evidence for the current keyset, as a CMW collection.

@@ -7,9 +7,12 @@
     GET    /v2/models/{name}/ready          the model can be served
     POST   /v2/models/{name}/infer          run it
     PUT    /v2/models/{name}                upload an ONNX file, streamed
-    DELETE /v2/models/{name}                delete it
-    POST   /v2/repository/index             all models
+    DELETE /v2/models/{name}                delete it, in all versions
+    POST   /v2/repository/index             all models, in all versions
     GET    /v2/configuration                the measured configuration, in CBOR
+
+GET, DELETE, `/ready` and `/infer` also have `/v2/models/{name}/versions/{version}/...`
+for one version; without it, all but DELETE mean the latest.
 
 Everything but health, server metadata and the configuration wants an API key, where the
 configuration names any. Errors are problems (RFC 9457), from the one table.
@@ -18,10 +21,9 @@ configuration names any. Errors are problems (RFC 9457), from the one table.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
@@ -29,25 +31,29 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from blindai import __version__
-from blindai.errors import ConflictError, InvalidRequestError, TooLargeError
+from blindai.errors import InvalidRequestError, NotFoundError, TooLargeError
+from blindai.inference.arrivals import Upload
 from blindai.protocol import tensors
+from blindai.protocol.names import SAVE_MODEL_HEADER
+from blindai.server.answers import metadata, outcome, row
 from blindai.server.auth import Authenticator
+from blindai.server.observability.record import current
+from blindai.server.quotas import Quotas
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime
 
     from starlette.requests import Request
 
-    from blindai.inference.model import ModelInfo, TensorSpec
-    from blindai.inference.service import InferenceService, InferResult
+    from blindai.inference.service import InferenceService
     from blindai.protocol.tensors import InferRequest
     from blindai.server.auth import Principal
     from blindai.server.settings import Settings
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _LIMITS: Final = tensors.Limits(max_json_bytes=16 << 20)
-_NANOSECONDS: Final = 1_000_000_000
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -71,6 +77,7 @@ class Routes:
         self._clock = clock
         self._settings = settings
         self._authenticator = Authenticator(settings.api_keys)
+        self._quotas = Quotas(settings)
 
     def table(self) -> list[Route]:
         """All routes."""
@@ -80,12 +87,18 @@ class Routes:
             Route("/v2/health/live", self.live),
             Route("/v2/health/ready", self.live),
             Route("/v2/configuration", self.configuration),
-            Route(f"{model}/infer", self.infer, methods=["POST"]),
-            Route(f"{model}/ready", self.model_ready),
             Route(model, self.upload, methods=["PUT"]),
-            Route(model, self.delete, methods=["DELETE"]),
-            Route(model, self.model),
             Route("/v2/repository/index", self.index, methods=["POST"]),
+            *self._of_model(model),
+            *self._of_model(f"{model}/versions/{{version}}"),
+        ]
+
+    def _of_model(self, path: str) -> list[Route]:
+        return [
+            Route(f"{path}/infer", self.infer, methods=["POST"]),
+            Route(f"{path}/ready", self.model_ready),
+            Route(path, self.delete, methods=["DELETE"]),
+            Route(path, self.model),
         ]
 
     async def server(self, _: Request) -> Response:
@@ -104,92 +117,99 @@ class Routes:
 
     async def model(self, request: Request) -> Response:
         """Metadata of one model."""
-        self._require(request, "infer")
-        return JSONResponse(_metadata(self._service.model(request.path_params["name"])))
+        with self._admitted(request, "infer"):
+            name, version = _asked_for(request)
+            model = self._service.model(name, version)
+            return JSONResponse(metadata(model, self._service.versions(name)))
 
     async def model_ready(self, request: Request) -> Response:
         """Whether one model can be served."""
-        self._require(request, "infer")
-        model = self._service.model(request.path_params["name"])
-        return JSONResponse({"name": model.name, "ready": True})
+        with self._admitted(request, "infer"):
+            name, version = _asked_for(request)
+            self._service.require(name, version)
+            return JSONResponse({"name": name, "ready": True})
 
     async def index(self, request: Request) -> Response:
         """All models."""
-        self._require(request, "infer")
-        return JSONResponse(
-            [
-                {**_metadata(model), "state": "READY", "reason": ""}
-                for model in self._service.models()
-            ]
-        )
+        with self._admitted(request, "infer"):
+            return JSONResponse(
+                [
+                    row(model, self._service.versions(model.name))
+                    for model in self._service.models()
+                ]
+            )
 
     async def infer(self, request: Request) -> Response:
         """Run a model."""
-        self._require(request, "infer")
-        name = request.path_params["name"]
-        self._service.model(name)  # before its inputs are read
-        body = await _read(request, self._settings.inference.max_request_bytes)
-        asked = tensors.parse_request(body, _header_length(request), _LIMITS)
-        async with _while_connected(request):
-            result = await self._service.infer(
-                name,
-                asked.inputs,
-                outputs=tuple(output.name for output in asked.outputs),
-                deadline=time.monotonic() + self._timeout_s(asked),
-                digest=_pinned_digest(asked),
-            )
-        return _answer(asked, result)
+        with self._admitted(request, "infer") as principal:
+            name, version = _asked_for(request)
+            self._service.model(name, version)  # before its inputs are read
+            body = await _read(request, self._settings.inference.max_request_bytes)
+            asked = tensors.parse_request(body, _header_length(request), _LIMITS)
+            async with _while_connected(request):
+                result = await self._service.infer(
+                    name,
+                    asked.inputs,
+                    tenant=principal.tenant,
+                    version=version,
+                    outputs=tuple(output.name for output in asked.outputs),
+                    deadline=time.monotonic() + self._timeout_s(asked),
+                    digest=_pinned_digest(asked),
+                )
+            return outcome(asked, result)
 
     async def upload(self, request: Request) -> Response:
         """Take an ONNX file in, under a name."""
-        principal = self._require(request, "upload")
-        name = request.path_params["name"]
-        owner = self._owner(principal, name)
-        self._require_free(name, owner)
-        with self._service.spool() as spool:
-            async for piece in request.stream():
-                await spool.write(piece)
-            model = await self._service.upload(
-                name,
-                owner,
-                spool,
-                may_replace=True,
-                now=self._clock(),
-            )
-        answer = _metadata(model)
-        if principal.new_owner_token is not None:
-            answer["owner_token"] = principal.new_owner_token
-        return JSONResponse(answer, status_code=201)
+        with self._admitted(request, "upload") as principal:
+            name = request.path_params["name"]
+            owner = self._owner(principal, name)
+            quota = self._quotas.kept(owner.removeprefix("key:"))
+            save = _wants_saved(request)
+            # what can be refused is, before the upload and not after it
+            self._service.require_place(name, owner, quota)
+            with self._service.spool() as spool:
+                async for piece in request.stream():
+                    await spool.write(piece)
+                how = Upload(now=self._clock(), save=save, quota=quota)
+                model = await self._service.upload(name, owner, spool, how)
+            answer = metadata(model, self._service.versions(name))
+            if principal.new_owner_token is not None:
+                answer["owner_token"] = principal.new_owner_token
+            return JSONResponse(answer, status_code=201)
 
     async def delete(self, request: Request) -> Response:
-        """Delete a model."""
-        principal = self._require(request, "upload")
-        name = request.path_params["name"]
-        await self._service.delete(name, self._owner(principal, name))
-        return Response(status_code=204)
+        """Delete a model, or one version of it."""
+        with self._admitted(request, "upload") as principal:
+            name, version = _asked_for(request)
+            await self._service.delete(name, self._owner(principal, name), version)
+            return Response(status_code=204)
+
+    @contextmanager
+    def _admitted(self, request: Request, scope: str) -> Iterator[Principal]:
+        """Know who asks, and count the request for as long as it runs.
+
+        Raises:
+            UnauthenticatedError: If nobody known asks.
+            ForbiddenError: If they may not.
+            QuotaError: If it is one request too many.
+        """
+        principal = self._require(request, scope)
+        with self._quotas.request(principal.tenant):
+            yield principal
 
     def _require(self, request: Request, scope: str) -> Principal:
         principal = self._authenticator.authenticate(request.headers)
+        if self._settings.api_keys:
+            current().tenant = principal.owner
         principal.require(scope)
         return principal
 
     def _owner(self, principal: Principal, name: str) -> str:
         """Whom a principal acts for: an admin for the owner of what is there."""
-        if "admin" in principal.scopes:
-            for model in self._service.models():
-                if model.name == name:
-                    return model.owner
+        versions = self._service.versions(name)
+        if "admin" in principal.scopes and versions:
+            return versions[-1].owner
         return principal.owner
-
-    def _require_free(self, name: str, owner: str) -> None:
-        """Refuse somebody else's name before the upload and not after it.
-
-        Raises:
-            ConflictError: If the name is somebody else's.
-        """
-        for model in self._service.models():
-            if model.name == name and not hmac.compare_digest(model.owner, owner):
-                raise ConflictError("model name: expected a free one, got one in use")
 
     def _timeout_s(self, asked: InferRequest) -> float:
         settings = self._settings.inference
@@ -203,41 +223,25 @@ class Routes:
         return min(timeout_us, settings.max_timeout_s * 1e6) / 1e6
 
 
-def _metadata(model: ModelInfo) -> dict[str, object]:
-    return {
-        "name": model.name,
-        "versions": ["1"],
-        "platform": "onnxruntime_onnx",
-        "inputs": [_tensor(spec) for spec in model.spec.inputs],
-        "outputs": [_tensor(spec) for spec in model.spec.outputs],
-        "digest": model.digest,
-        "size_bytes": model.size_bytes,
-    }
+def _asked_for(request: Request) -> tuple[str, int | None]:
+    """The name and, if one is asked for, the version.
+
+    Raises:
+        NotFoundError: If the version is no number.
+    """
+    name, version = request.path_params["name"], request.path_params.get("version")
+    if version is None:
+        return name, None
+    if not _VERSION.fullmatch(version):
+        raise NotFoundError("model: expected a number as its version, got another")
+    return name, int(version)
 
 
-def _tensor(spec: TensorSpec) -> dict[str, object]:
-    return {"name": spec.name, "datatype": spec.datatype.value, "shape": spec.v2_shape}
-
-
-def _answer(asked: InferRequest, result: InferResult) -> Response:
-    response = tensors.InferResponse(
-        model_name=result.model.name,
-        model_version="1",
-        id=asked.id,
-        outputs=result.outputs,
-        parameters={
-            "inference_time_ns": round(result.inference_time_s * _NANOSECONDS),
-            "model_digest": result.model.digest,
-        },
-    )
-    body = tensors.encode_response(response, binary_outputs=asked.wants_binary)
-    if body.header_length is None:
-        return Response(body.buffers[0], media_type="application/json")
-    return Response(
-        b"".join(body.buffers),
-        headers={tensors.HEADER_LENGTH: str(body.header_length)},
-        media_type="application/octet-stream",
-    )
+def _wants_saved(request: Request) -> bool:
+    text = request.headers.get(SAVE_MODEL_HEADER, "true")
+    if text not in {"true", "false"}:
+        raise InvalidRequestError(f"{SAVE_MODEL_HEADER}: expected true or false")
+    return text == "true"
 
 
 def _header_length(request: Request) -> int | None:

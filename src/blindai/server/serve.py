@@ -6,9 +6,9 @@ affair. What is measured is in `Settings`.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
+import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,23 +23,30 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from blindai import __version__
 from blindai.attester.evidence_fields import measurement
 from blindai.errors import ConfigurationError, reason
-from blindai.inference import TELEMETRY_SWITCH
+from blindai.inference import TELEMETRY_SWITCH, sandbox
+from blindai.inference.admission_limits import AdmissionLimits
+from blindai.inference.arrivals import Preload
+from blindai.inference.engine import EngineLimits
 from blindai.inference.folder import SealedFolder
-from blindai.inference.runtime import RuntimeSettings
+from blindai.inference.queueing import Batching
+from blindai.inference.room import StoreLimits
 from blindai.inference.service import InferenceService, ServiceSettings
-from blindai.inference.store import StoreLimits
+from blindai.inference.worker.processes import ProcessLimits
 from blindai.protocol.keyset import Binding
 from blindai.server.app import create_app
+from blindai.server.draining import DrainingServer
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
 from blindai.server.settings import Settings
 from blindai.server.stapling import Stapling, needs_endorsements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from blindai.attester import Attester, DeviceAttester
+    from blindai.inference.observer import Observer
     from blindai.server.asgi import App
+    from blindai.server.observability.operations import Operations
     from blindai.server.stapling import Endorsing
 
 BUILD: Final = f"blindai {__version__}"
@@ -50,14 +57,13 @@ KNOWN_VARIABLES: Final = frozenset(
         "BLINDAI_CONFIG",
         "BLINDAI_DISABLE_TELEMETRY",
         "BLINDAI_POLICY",
+        "BLINDAI_STATE_DIR",
     }
 )
-_M_TRIM_THRESHOLD: Final = -1  # malloc.h
-_M_MMAP_THRESHOLD: Final = -3
 # ONNX Runtime takes settings from the environment, which is the operator's.
 _MEASURED_PREFIXES: Final = ("BLINDAI_", "ORT_")
+_WRITES_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"  # to files, whose bytes nobody saw
 _MAX_CONNECTIONS: Final = 1024  # one more is answered 503
-_SHUTDOWN_S: Final = 5  # for requests that are under way when the server stops
 _log = logging.getLogger("blindai.server")
 
 
@@ -70,12 +76,15 @@ class Listen:
         port: Port to listen on; 0 for any free one.
         tls_certificate: PEM file for outer TLS, or None.
         tls_key: PEM file for outer TLS, or None.
+        drain_s: How long requests that are under way when the server is told to stop
+            have to end, in whole seconds.
     """
 
     host: str = "127.0.0.1"
     port: int = 9923
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    drain_s: int = 25  # Kubernetes kills after 30
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -86,13 +95,17 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
         environment: The process's variables.
 
     Raises:
-        ConfigurationError: If the file, a BLINDAI_ or an ORT_ variable is not known.
+        ConfigurationError: If the file, a BLINDAI_ or an ORT_ variable is not known, or
+            a variable has figures written to files.
     """
     unknown = sorted(
         name
         for name in environment
-        if name.startswith(_MEASURED_PREFIXES)
-        and name not in {*KNOWN_VARIABLES, TELEMETRY_SWITCH}
+        if (
+            name.startswith(_MEASURED_PREFIXES)
+            and name not in {*KNOWN_VARIABLES, TELEMETRY_SWITCH}
+        )
+        or name.upper() == _WRITES_FIGURES
     )
     if unknown:
         raise ConfigurationError(
@@ -113,7 +126,10 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
 
 
 def build_service(
-    settings: Settings, data_dir: Path | None, key: bytes | None
+    settings: Settings,
+    data_dir: Path | None,
+    key: bytes | None,
+    observer: Observer | None = None,
 ) -> InferenceService:
     """The service of a configuration.
 
@@ -121,29 +137,80 @@ def build_service(
         settings: The measured configuration.
         data_dir: Where sealed models are kept, if they are.
         key: The TEE's sealing key, 32 bytes, if it has one.
+        observer: Told what happens; nobody if None.
+
+    Raises:
+        ConfigurationError: If the folder cannot be used.
+        SealingError: If it does not open.
+        RollbackError: If it shows that an older index was put back.
     """
     folder = None
     if data_dir is not None and key is not None:
         folder = SealedFolder(data_dir / "models", key)
+        folder.open()  # what is wrong with it is said before the server listens
     elif data_dir is not None:
         _log.warning("models are not kept: this TEE offers no sealing key")
+    return InferenceService(service_settings(settings), folder, observer)
+
+
+def service_settings(settings: Settings) -> ServiceSettings:
+    """What a configuration says about models."""
     models, inference = settings.models, settings.inference
-    service = ServiceSettings(
-        max_queue=inference.max_queue,
-        runtime=RuntimeSettings(
-            workers=inference.workers, intra_op_threads=inference.threads
+    cores = os.cpu_count() or 1
+    slots = inference.workers or cores
+    return ServiceSettings(
+        isolation=inference.isolation,
+        slots=slots,
+        process=ProcessLimits(
+            sandbox=inference.sandbox,
+            threads=inference.threads or max(1, cores // slots),
+            memory_bytes=inference.memory_bytes,
+            max_output_bytes=inference.max_response_bytes,
+            load_s=inference.load_timeout_s,
         ),
+        admission=AdmissionLimits(max_tensor_bytes=inference.memory_bytes),
+        engine=EngineLimits(
+            max_loaded_bytes=models.max_loaded_bytes,
+            max_queue=inference.max_queue,
+            lanes=inference.instances,
+            batching={
+                each.model: Batching(
+                    max_rows=each.max_batch_size,
+                    max_delay_s=each.max_queue_delay_s,
+                    across_tenants=each.across_tenants,
+                )
+                for each in settings.batching
+            },
+        ),
+        weights={key.name: key.weight for key in settings.api_keys},
         store=StoreLimits(
             max_models=models.max_count,
             max_model_bytes=models.max_bytes,
             max_total_bytes=models.max_total_bytes,
             max_uploads=models.max_uploads,
+            max_versions=models.max_versions,
+        ),
+        preload=tuple(
+            Preload(name=each.name, digest=each.digest, path=Path(each.path))
+            for each in settings.preload
         ),
     )
-    return InferenceService(service, folder)
 
 
-def build_app(
+def sandbox_words(settings: Settings) -> str:
+    """What holds a model back on this machine.
+
+    Raises:
+        ConfigurationError: If the kernel offers less than the configuration accepts.
+    """
+    if settings.inference.isolation == "thread":
+        return "none: models run in threads of this process"
+    offered = sandbox.offered()
+    offered.require(sandbox.Minimum(settings.inference.sandbox))
+    return ", ".join(offered.words)
+
+
+def build_app(  # noqa: PLR0913  one argument a part
     settings: Settings,
     attester: Attester,
     *,
@@ -151,6 +218,7 @@ def build_app(
     tls_spki: bytes | None = None,
     endorsing: Endorsing | None = None,
     devices: DeviceAttester | None = None,
+    operations: Operations | None = None,
 ) -> Gateway:
     """The whole server as one ASGI application.
 
@@ -162,10 +230,12 @@ def build_app(
         endorsing: How to come by what vendors say about this platform; if None, only
             what the attester brings is stapled.
         devices: Asks GPUs for evidence; None where there are none.
+        operations: What the operator is shown; nothing if None.
     """
     key = attester.sealing_key() if data_dir is not None else None
     measured = Measured(config_digest=settings.digest, build=BUILD, tls_spki=tls_spki)
-    service = build_service(settings, data_dir, key)
+    observer = None if operations is None else operations.observer
+    service = build_service(settings, data_dir, key, observer)
     make_enclave = partial(
         Enclave,
         attester,
@@ -182,6 +252,8 @@ def build_app(
         enclave = make_enclave(endorse=stapling.endorse)
         beside = partial(stapling.running, enclave)
         app = create_app(service, settings, now, beside)
+    if operations is not None:
+        operations.watch(service, enclave, now)
     return Gateway(app, enclave, settings.gateway_limits)
 
 
@@ -197,21 +269,17 @@ def first_measurement(attester: Attester) -> bytes | None:
     return measurement(attester.attest(Binding(bytes(32), None)))
 
 
-def keep_heap() -> None:
-    """Let the C library keep freed memory instead of giving it back at once.
+def build_server(
+    app: App, listen: Listen, drain: Callable[[], None] = lambda: None
+) -> DrainingServer:
+    """An outer HTTP server for the application, not yet running.
 
-    A request's tensors are large, freed together and asked for again by the next one;
-    fresh pages cost more than all of sealing. Measured in docs/benchmarks.md.
+    Args:
+        app: The application.
+        listen: Where, and how long to drain.
+        drain: Called when the server is told to stop.
     """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        libc.mallopt(_M_TRIM_THRESHOLD, 256 << 20)
-
-
-def build_server(app: App, listen: Listen) -> uvicorn.Server:
-    """An outer HTTP server for the application, not yet running."""
-    return uvicorn.Server(
+    return DrainingServer(
         uvicorn.Config(
             app,
             host=listen.host,
@@ -223,11 +291,12 @@ def build_server(app: App, listen: Listen) -> uvicorn.Server:
             log_level="warning",
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_S,
+            timeout_graceful_shutdown=listen.drain_s,
             limit_concurrency=_MAX_CONNECTIONS,
             ssl_certfile=listen.tls_certificate,
             ssl_keyfile=listen.tls_key,
-        )
+        ),
+        drain,
     )
 
 

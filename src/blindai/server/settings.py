@@ -11,23 +11,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
 
 from blindai import tables
 from blindai.protocol import cbor
 from blindai.protocol.keyset import configuration_digest
 from blindai.server.enclave import Lifetimes
 from blindai.server.gateway import GatewayLimits
+from blindai.server.storage_settings import PreloadSettings, QuotaSettings, require
+from blindai.tables import between, one_of
 
 SCOPES = ("infer", "upload", "admin")
 _MIB = 1 << 20
+_MAX_INSTANCES = 32  # ends of connections fit in one message to a worker
 _DAY_S = 86400
+_MAX_DAYS = 36500
 _KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def _require(holds: object, message: str) -> None:
-    if not holds:
-        raise ValueError(message)
+_URL_CHARACTERS = re.compile(r"[!-~]{1,2000}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +39,22 @@ class ModelSettings:
     Attributes:
         max_bytes: Of one model file.
         max_total_bytes: Of all models together.
+        max_loaded_bytes: Of the models that are in memory at the same time; who was
+            asked for least recently makes way.
         max_count: How many models.
         max_uploads: How many uploads arrive at the same time.
+        max_versions: How many versions of one model; the oldest make way.
+        retention_days: How long a version is kept, in days, by the host's clock; 0 for
+            as long as its owner likes.
     """
 
     max_bytes: int = 2048 * _MIB
     max_total_bytes: int = 8192 * _MIB
+    max_loaded_bytes: int = 8192 * _MIB
     max_count: int = 64
     max_uploads: int = 4
+    max_versions: int = 2
+    retention_days: float = 0.0
 
     def __post_init__(self) -> None:
         """Require positive limits.
@@ -52,10 +62,16 @@ class ModelSettings:
         Raises:
             ValueError: If one is not.
         """
-        _require(self.max_bytes > 0, "max_bytes: expected more than 0")
-        _require(self.max_total_bytes > 0, "max_total_bytes: expected more than 0")
-        _require(self.max_count > 0, "max_count: expected more than 0")
-        _require(self.max_uploads > 0, "max_uploads: expected more than 0")
+        require(self.max_bytes > 0, "max_bytes: expected more than 0")
+        require(self.max_total_bytes > 0, "max_total_bytes: expected more than 0")
+        require(self.max_loaded_bytes > 0, "max_loaded_bytes: expected more than 0")
+        require(self.max_count > 0, "max_count: expected more than 0")
+        require(self.max_uploads > 0, "max_uploads: expected more than 0")
+        require(self.max_versions > 0, "max_versions: expected more than 0")
+        require(
+            0 <= self.retention_days <= _MAX_DAYS,
+            f"retention_days: expected 0 to {_MAX_DAYS}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +80,32 @@ class InferenceSettings:
 
     Attributes:
         max_request_bytes: Of one request's tensors.
+        max_response_bytes: Of what a model gives in one run.
         max_queue: How many requests wait for one model; one more is refused.
-        workers: How many models run at once.
-        threads: How many threads one run uses; 0 leaves it to the number of cores.
+        isolation: "process" runs each model in a sandboxed process of its own,
+            "thread" in the server's, which a hostile model can then take over.
+        sandbox: What the kernel has to offer for processes: "full" (seccomp and
+            Landlock), "seccomp", or "none".
+        memory_bytes: Of one model's process, beside three times its file's size; also
+            of any one tensor that a model declares.
+        load_timeout_s: How long loading one model may take, in seconds, where it has a
+            process.
+        workers: How many runs there are at once; 0 for one a core.
+        instances: How many of them one model may have.
+        threads: How many threads one run uses; 0 shares the cores among `workers`.
         default_timeout_s: Time for a request that names none, in seconds.
         max_timeout_s: Longest time a request may ask for, in seconds.
     """
 
     max_request_bytes: int = 256 * _MIB
+    max_response_bytes: int = 256 * _MIB
     max_queue: int = 64
-    workers: int = 2
+    isolation: Annotated[str, one_of("process", "thread")] = "process"
+    sandbox: Annotated[str, one_of("full", "seccomp", "none")] = "full"
+    memory_bytes: int = 4096 * _MIB
+    load_timeout_s: float = 60.0
+    workers: int = 0
+    instances: int = 2
     threads: int = 0
     default_timeout_s: float = 30.0
     max_timeout_s: float = 600.0
@@ -84,14 +116,48 @@ class InferenceSettings:
         Raises:
             ValueError: If one is not.
         """
-        _require(self.max_request_bytes > 0, "max_request_bytes: expected more than 0")
-        _require(self.max_queue > 0, "max_queue: expected more than 0")
-        _require(self.workers > 0, "workers: expected more than 0")
-        _require(self.threads >= 0, "threads: expected 0 or more")
-        _require(
+        require(self.max_request_bytes > 0, "max_request_bytes: expected more than 0")
+        require(self.max_response_bytes > 0, "max_response_bytes: expected more than 0")
+        require(self.max_queue > 0, "max_queue: expected more than 0")
+        require(self.memory_bytes > 0, "memory_bytes: expected more than 0")
+        require(self.load_timeout_s > 0, "load_timeout_s: expected more than 0")
+        require(self.workers >= 0, "workers: expected 0 or more")
+        require(
+            0 < self.instances <= _MAX_INSTANCES,
+            f"instances: expected 1 to {_MAX_INSTANCES}",
+        )
+        require(self.threads >= 0, "threads: expected 0 or more")
+        require(
             0 < self.default_timeout_s <= self.max_timeout_s,
             "default_timeout_s: expected more than 0 and at most max_timeout_s",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How requests for one model go together, along its first dimension.
+
+    Attributes:
+        model: Its name.
+        max_batch_size: Rows in a batch.
+        max_queue_delay_s: How long the first request waits for others, in seconds.
+        across_tenants: Whether requests of different API keys may go together. Only
+            for models of which you know that no row of theirs sees another.
+    """
+
+    model: str
+    max_batch_size: Annotated[int, between(2, 65536)]
+    max_queue_delay_s: float = 0.0
+    across_tenants: bool = False
+
+    def __post_init__(self) -> None:
+        """Require a delay that is one.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        delay = self.max_queue_delay_s
+        require(0 <= delay <= 10, "max_queue_delay_s: expected 0 to 10")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +187,15 @@ class GatewaySettings:
             ValueError: If one is not.
         """
         for name in ("replay_entries", "idle_timeout_s"):
-            _require(getattr(self, name) > 0, f"{name}: expected more than 0")
+            require(getattr(self, name) > 0, f"{name}: expected more than 0")
         for name, low, high in (
             ("replay_window_s", 1, _DAY_S),
             ("key_lifetime_s", 60, 366 * _DAY_S),
             ("key_grace_s", 0, 10 * self.key_lifetime_s),
         ):
             value = getattr(self, name)
-            _require(low <= value <= high, f"{name}: expected {low} to {high}")
-        _require(self.quotes_per_second > 0, "quotes_per_second: expected more than 0")
+            require(low <= value <= high, f"{name}: expected {low} to {high}")
+        require(self.quotes_per_second > 0, "quotes_per_second: expected more than 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +206,15 @@ class ApiKey:
         name: Names the key's owner.
         sha256: Of the key, 64 lower-case hex digits.
         scopes: What it allows: infer, upload, admin.
+        weight: Its share of time where others wait as well.
+        quota: What it may use, in place of all of `[quota]`; that if None.
     """
 
     name: str
     sha256: str
     scopes: tuple[str, ...]
+    weight: float = 1.0
+    quota: QuotaSettings | None = None
 
     def __post_init__(self) -> None:
         """Require a name, a digest and known scopes.
@@ -152,13 +222,52 @@ class ApiKey:
         Raises:
             ValueError: If one is missing or malformed.
         """
-        _require(_KEY_NAME.fullmatch(self.name), "name: expected 1-64 of A-Za-z0-9._-")
-        _require(
+        require(_KEY_NAME.fullmatch(self.name), "name: expected 1-64 of A-Za-z0-9._-")
+        require(
             _SHA256.fullmatch(self.sha256),
             "sha256: expected 64 lower-case hex digits (see `blindai keys create`)",
         )
+        require(0.01 <= self.weight <= 100, "weight: expected 0.01 to 100")
         known = f"scopes: expected some of {', '.join(SCOPES)}"
-        _require(self.scopes and set(self.scopes) <= set(SCOPES), known)
+        require(self.scopes and set(self.scopes) <= set(SCOPES), known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Whom to tell how much the server is used; docs/telemetry.md says what is told.
+
+    Attributes:
+        url: Where to send it: an address of HTTP.
+        interval_s: How often, in seconds.
+    """
+
+    url: str
+    interval_s: int = 3600
+
+    def __post_init__(self) -> None:
+        """Require an address without a name and password, and a sensible interval.
+
+        Raises:
+            ValueError: If one is not.
+        """
+        require(_is_url(self.url), "url: expected https://host/path")
+        require(1 <= self.interval_s <= 366 * _DAY_S, "interval_s: expected 1 or more")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return bool(
+        _URL_CHARACTERS.fullmatch(text)
+        and parts.scheme in {"http", "https"}
+        and parts.hostname
+        and port != 0
+        and "@" not in parts.netloc
+        and not parts.fragment
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +277,22 @@ class Settings:
     Attributes:
         models: What models may be.
         inference: How they run.
+        batching: Which models run requests together.
         gateway: How the sealed door is kept.
+        preload: Which models are served from the start.
+        quota: What one API key may use, where it says nothing else.
         api_keys: Who may do what; with none, everybody may infer and upload.
+        telemetry: Whom to tell how much the server is used; nobody if None.
     """
 
     models: ModelSettings = field(default_factory=ModelSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    batching: tuple[BatchSettings, ...] = ()
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    preload: tuple[PreloadSettings, ...] = ()
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
     api_keys: tuple[ApiKey, ...] = ()
+    telemetry: TelemetrySettings | None = None
 
     def __post_init__(self) -> None:
         """Require each key once.
@@ -185,7 +302,11 @@ class Settings:
         """
         for name in ("name", "sha256"):
             values = [getattr(key, name) for key in self.api_keys]
-            _require(len(set(values)) == len(values), f"api_keys: same {name} twice")
+            require(len(set(values)) == len(values), f"api_keys: same {name} twice")
+        models = [batching.model for batching in self.batching]
+        require(len(set(models)) == len(models), "batching: same model twice")
+        names = [preload.name for preload in self.preload]
+        require(len(set(names)) == len(names), "preload: same name twice")
 
     @classmethod
     def parse(cls, text: str) -> Settings:

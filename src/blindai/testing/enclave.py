@@ -62,15 +62,16 @@ class SimulatedEnclave:
             data_dir=data_dir,
             devices=devices,
         )
-        self._socket = bind(Listen(port=0))
-        self._server = build_server(self.app, Listen(port=0))
+        listen = Listen(port=0, drain_s=5)
+        self._socket = bind(listen)
+        self._server = build_server(self.app, listen)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), daemon=True
         )
 
     def connect(self, **options: Any) -> Connection:  # noqa: ANN401  Connection's own
-        """A verified connection that does not warn of the simulation."""
-        options = {"simulation": True, **options}
+        """A verified connection that neither warns of the simulation nor remembers."""
+        options = {"simulation": True, "remember_stores": False, **options}
         connection = Connection(self.url, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SimulationWarning)

@@ -1,0 +1,1 @@
+"""Models in sandboxed processes: `processes` is the server's side, `zygote` theirs."""
