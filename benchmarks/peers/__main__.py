@@ -90,9 +90,9 @@ class Run:
             yield "clients", tables.clients(found, ours)
 
     def _sizes(self) -> list[str]:
-        found = {tables.OURS: growth.by_size(None, self.seconds / 2)}
+        found = {tables.OURS: growth.by_size(None, self.seconds / 3)}
         for each in self.peers.values():
-            found[each.title] = growth.by_size(each, self.seconds / 2)
+            found[each.title] = growth.by_size(each, self.seconds / 3)
         plots.sizes(found)
         return tables.sizes(found)
 

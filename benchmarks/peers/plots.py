@@ -12,6 +12,7 @@ from benchmarks.peers.tasks import TASKS
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,8 @@ def rates(found: Mapping[str, Visits]) -> None:
         axes.barh(list(bars)[::-1], list(bars.values())[::-1], color=colors[::-1])
         axes.set_title(TASKS[task].title, fontsize=8)
         axes.set_xscale("log")
+        axes.set_xlim(left=1)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         if axes is not flat[0]:
