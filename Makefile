@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -41,6 +41,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(PYTEST) -q
+
+# What takes too long to be run again and again.
+test-slow: $(VENV)/.dev
+	$(PYTEST) -q -m slow
 
 # Branch coverage: 100 % of what decides about trust, 90 % of everything.
 coverage: $(VENV)/.dev

@@ -107,8 +107,9 @@ def test_as_many_run_at_a_time_as_there_are_processors(
 def test_ctrl_c_ends_all(tmp_path: Path) -> None:
     named = tmp_path / "process"
     program = """
-import sys
+import signal, sys
 import fuzz.__main__ as fuzz
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us may ignore it
 child = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()} ')"
 sleep = (sys.executable, "-c", child + "; time.sleep(60)", sys.argv[1])
 original = fuzz.run

@@ -82,6 +82,7 @@ class Steady:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_hostile_models_harm_nobody_else() -> None:
     with SimulatedEnclave(SETTINGS["process"]) as enclave, enclave.connect() as owner:
         owner.upload_model(one("Relu"), "steady")
