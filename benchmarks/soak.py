@@ -31,6 +31,7 @@ import numpy as np
 
 import blindai
 from benchmarks import models
+from benchmarks.upload import children
 from blindai.errors import (
     BlindAIError,
     ModelCrashedError,
@@ -199,7 +200,7 @@ def _watch(process: subprocess.Popen[str], seconds: float) -> list[Sample]:
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         time.sleep(_SAMPLE_EVERY_S)
-        own = [process.pid, *_children(process.pid)]
+        own = [process.pid, *children(process.pid)]
         samples.append(
             Sample(
                 memory=sum(map(_memory, own)),
@@ -256,13 +257,8 @@ def _client(url: str, key: str) -> blindai.Connection:
     return blindai.Connection(url, simulation=True, api_key=key)
 
 
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(each) for each in path.read_text(encoding="ascii").split()]
-
-
 def _workers(server: int) -> list[int]:
-    return [worker for zygote in _children(server) for worker in _children(zygote)]
+    return [worker for zygote in children(server) for worker in children(zygote)]
 
 
 def _descriptors(pid: int) -> int:

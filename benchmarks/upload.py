@@ -64,7 +64,18 @@ class _Watch(threading.Thread):
 
 
 def memory_mib(pid: int) -> float:
-    """Memory of a process in MiB: its own pages, and the models it received (memfd)."""
+    """Memory in MiB of a process and those it started, with the models in memfds."""
+    return own_mib(pid) + sum(map(memory_mib, children(pid)))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(each) for each in text.split()]
+
+
+def own_mib(pid: int) -> float:
+    """Memory of one process in MiB: its own pages, and the models it has received."""
     status = Path(f"/proc/{pid}/status").read_text()
     resident = next(each for each in status.splitlines() if each.startswith("RssAnon"))
     files = Path(f"/proc/{pid}/fd").iterdir()
