@@ -17,6 +17,8 @@ from tests.cli.serving import Served, serving
 import blindai
 from blindai.errors import BlindAIError
 
+pytestmark = pytest.mark.slow  # servers that take their time to end
+
 METRICS = ("--metrics", "127.0.0.1:0")
 ENDLESS = 1_000_000_000  # rounds: hours
 

@@ -35,6 +35,8 @@ from blindai.testing.machines import MACHINES
 
 __all__ = ["double", "run"]
 
+pytestmark = pytest.mark.slow  # a process for each change
+
 TEES = list(MACHINES)
 SHOWN = {  # what a client calls it, where that is another name
     "azure": "az-snp",

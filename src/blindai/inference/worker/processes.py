@@ -238,7 +238,7 @@ class ProcessModel:
                 spec,
                 limits.max_output_bytes,
                 partial(self._stop, number),
-                worker.end,
+                self._end,
             )
             for number, end in enumerate(ends)
         )
@@ -260,7 +260,14 @@ class ProcessModel:
     def _force(self, number: int, run: int) -> None:
         lane = self.lanes[number]
         if lane.busy and lane.run_number == run:
-            self._worker.end("it did not stop when its time had passed")
+            self._end("it did not stop when its time had passed")
+
+    def _end(self, reason: str | None) -> None:
+        """End the process; a lane that is idle takes nothing from now on."""
+        for lane in self.lanes:
+            if not lane.busy:
+                lane.close()
+        self._worker.end(reason)
 
     def _mourn(self, _: asyncio.Future[None]) -> None:
         self._mourning = self._loop.create_task(self._fail())
