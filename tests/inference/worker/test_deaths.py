@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ from blindai.errors import (
 from blindai.inference.arrivals import Upload
 from blindai.inference.engine import EngineLimits
 from blindai.inference.service import InferenceService, ServiceSettings
+from blindai.inference.worker import frames
 from blindai.inference.worker.processes import (
     ProcessIsolation,
     ProcessLimits,
@@ -334,6 +336,26 @@ async def test_descriptors_stay_flat_over_deaths_and_uploads(serving: Serving) -
 
     async with asyncio.timeout(10):  # the last one's end is not waited for elsewhere
         while descriptors() > before or len(serving.forks._processes) > 1:  # noqa: ASYNC110  nothing tells
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_that_gets_no_lanes_ends(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, made = frames.pair, []
+
+    def none_left() -> tuple[socket.socket, socket.socket]:
+        made.append(1)
+        if len(made) > 3:  # of the judge, of the worker, and one lane
+            raise OSError(24, "Too many open files")
+        return pair()
+
+    monkeypatch.setattr(frames, "pair", none_left)
+    with pytest.raises(OSError, match="Too many open files"):
+        await serving.upload("model", add())
+
+    async with asyncio.timeout(10):
+        while serving.forks._processes:  # noqa: ASYNC110  nothing tells
             await asyncio.sleep(0.02)
 
 

@@ -105,8 +105,9 @@ class ProcessIsolation:
         limits = self._limits
         memory_bytes = limits.memory_bytes + 3 * spool.size_bytes
         worker = await self._fork(memory_bytes, None, lanes)
-        pairs = [frames.pair() for _ in range(lanes)]
+        pairs: list[tuple[socket.socket, socket.socket]] = []
         try:
+            pairs.extend(frames.pair() for _ in range(lanes))
             head: dict[str, object] = {
                 "op": "load",
                 "spec": specs.encode(spec),
