@@ -55,6 +55,8 @@ _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _LIMITS: Final = tensors.Limits(max_json_bytes=16 << 20)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNWATCHED_S: Final = 0.02
+"""For how long a run goes on without anybody looking whether its client is there."""
 
 
 class Routes:
@@ -80,17 +82,17 @@ class Routes:
         self._quotas = Quotas(settings)
 
     def table(self) -> list[Route]:
-        """All routes."""
+        """All routes; they are tried one by one, so the most used is first."""
         model = "/v2/models/{name}"
         return [
+            *self._of_model(model),
+            *self._of_model(f"{model}/versions/{{version}}"),
+            Route(model, self.upload, methods=["PUT"]),
             Route("/v2", self.server),
             Route("/v2/health/live", self.live),
             Route("/v2/health/ready", self.live),
             Route("/v2/configuration", self.configuration),
-            Route(model, self.upload, methods=["PUT"]),
             Route("/v2/repository/index", self.index, methods=["POST"]),
-            *self._of_model(model),
-            *self._of_model(f"{model}/versions/{{version}}"),
         ]
 
     def _of_model(self, path: str) -> list[Route]:
@@ -268,12 +270,15 @@ def _pinned_digest(asked: InferRequest) -> str | None:
 async def _while_connected(request: Request) -> AsyncIterator[None]:
     """Cancel what runs inside when the client goes away.
 
+    What ends at once is not watched: most runs do, and a watcher costs as much as some.
+
     Raises:
         ClientDisconnect: If it did.
         CancelledError: If the server cancels the request itself.
     """
     running = asyncio.current_task()
     gone = False
+    watchers: list[asyncio.Task[None]] = []
 
     async def watch() -> None:
         nonlocal gone
@@ -283,7 +288,10 @@ async def _while_connected(request: Request) -> AsyncIterator[None]:
         if running is not None:
             running.cancel()
 
-    watcher = asyncio.create_task(watch())
+    def begin() -> None:
+        watchers.append(asyncio.create_task(watch()))
+
+    timer = asyncio.get_running_loop().call_later(_UNWATCHED_S, begin)
     try:
         yield
     except asyncio.CancelledError:
@@ -291,7 +299,9 @@ async def _while_connected(request: Request) -> AsyncIterator[None]:
             raise ClientDisconnect from None
         raise
     finally:
-        watcher.cancel()
+        timer.cancel()
+        for watcher in watchers:
+            watcher.cancel()
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

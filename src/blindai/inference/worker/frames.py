@@ -1,6 +1,6 @@
 """Messages between the server and its workers, over sockets that keep their bounds.
 
-    size of the head (4, big-endian) || head (deterministic CBOR) || body
+    size of the head (4, big-endian) || head (JSON) || body
 
 Descriptors travel beside them (SCM_RIGHTS). The server holds what comes from a worker
 for hostile: a worker runs other people's models.
@@ -9,13 +9,13 @@ for hostile: a worker runs other people's models.
 from __future__ import annotations
 
 import array
+import json
 import os
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blindai.errors import ProtocolError
-from blindai.protocol import cbor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +29,7 @@ _MAX_DESCRIPTORS = 64
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
 _CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
 _HEAD_BYTES = 4
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def send(
     Raises:
         OSError: If the other end is gone, or reads nothing.
     """
-    encoded = cbor.encode(head)
+    encoded = _encode(head).encode()
     parts = [len(encoded).to_bytes(_HEAD_BYTES, "big"), encoded, *body]
     if descriptors:
         socket.send_fds(end, parts, list(descriptors))
@@ -107,7 +108,10 @@ def _parse(data: bytes, descriptors: tuple[int, ...], *, cut: bool) -> Frame:
     if cut:
         raise ProtocolError("worker message: expected it whole, got it cut off")
     end = _HEAD_BYTES + int.from_bytes(data[:_HEAD_BYTES], "big")
-    head = cbor.decode(data[_HEAD_BYTES:end])
+    try:
+        head = json.loads(data[_HEAD_BYTES:end])
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("worker message: expected a head in JSON") from error
     if not isinstance(head, dict):
         raise ProtocolError("worker message: expected a map")
     return Frame(head, memoryview(data)[end:], descriptors)
