@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.page import DOCS, machine, put
-from benchmarks.peers import growth, install, load, plots, registry, tables
+from benchmarks.peers import growth, install, least, load, plots, registry, tables
 from benchmarks.peers.tasks import TASKS
 from benchmarks.peers.visits import Plan, Visit, alone, say, visit
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.peers.tables import Visits
 
-PARTS = ("load", "memory", "clients", "upload", "models", "sizes")
+PARTS = ("least", "load", "memory", "clients", "upload", "models", "sizes")
 # Load of the machine before the run, and seconds a figure, from which figures count.
 _QUIET_LOAD = 0.5
 _SECONDS = 3.0
@@ -58,6 +58,8 @@ class Run:
         if set(self.tasks) == set(TASKS):
             plots.rates(self.found)
         yield "goals", tables.goals(self.found)
+        if "least" in self.parts:
+            yield "least", tables.least(least.measure(self.seconds))
         yield from self._of_visits()
         if "upload" in self.parts:
             with tempfile.TemporaryDirectory(dir=install.BENCH) as folder:

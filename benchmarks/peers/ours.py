@@ -6,7 +6,7 @@ import queue
 import re
 import sys
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,6 +19,7 @@ from blindai.client.policies import SimulationWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import numpy as np
@@ -45,16 +46,16 @@ _AHEAD_BYTES = 768 << 20
 _AHEAD_COUNT = 40_000
 _SPARE = 1.3  # of what was answered in a short trial
 _TRIAL_S = 0.3
-_TRIAL_COUNT = 1000
+_TRIAL_COUNT = 6000
 _LIKE_BYTES = 24  # how much a sealed answer's size may differ from a good one's
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Ours]:
-    """`blindai serve --simulation` with the settings above."""
+def serving(folder: Path, *options: str, module: str = "blindai") -> Iterator[Ours]:
+    """`blindai serve --simulation`, or a module like it, with the settings above."""
     settings = folder / "settings.toml"
     settings.write_text(SETTINGS)
-    command = [sys.executable, "-m", "blindai", "serve", "--simulation", "--port", "0"]
+    command = [sys.executable, "-m", module, "serve", "--simulation", "--port", "0"]
     command += ["--config", str(settings), *options]
     with running(command, folder / "blindai.log") as process, ExitStack() as stack:
         process.await_ready(lambda: _url(process))
@@ -74,6 +75,8 @@ class Ours:
     Attributes:
         process: The server's.
         model: What `closed`, `opened` and `answer` ask for.
+        port: Where it listens.
+        rate: What a trial of `ahead` gave; another is made if None.
     """
 
     def __init__(self, process: Process, url: str, stack: ExitStack) -> None:
@@ -82,7 +85,8 @@ class Ours:
         self._url = url
         self._stack = stack
         self._clients: list[blindai.Connection] = []
-        self._rate: float | None = None  # what a trial of `ahead` gave
+        self.port = int(url.rpartition(":")[2])
+        self.rate: float | None = None
 
     def client(self, index: int = 0) -> blindai.Connection:
         """The verified connection of a thread."""
@@ -113,11 +117,23 @@ class Ours:
         """Of all of the server's processes."""
         return self.process.pss_mib()
 
-    def ahead(self, array: Array, concurrency: int, seconds: float) -> Sample:
+    def ahead(
+        self,
+        array: Array,
+        concurrency: int,
+        seconds: float,
+        during: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> Sample:
         """As `closed`, but every request is sealed before the slice begins.
 
         The answers stay sealed: their status and size are held against a good one's.
         The slice is shorter where so many requests need too much memory.
+
+        Args:
+            array: The input.
+            concurrency: How many threads.
+            seconds: How long the slice is.
+            during: What holds while sealed requests are sent.
         """
         recorder = _Recorder(self._url)
         client = blindai.Connection(self._url, simulation=True, wire=recorder)
@@ -125,20 +141,21 @@ class Ours:
             client.predict(self.model, array)  # it has asked what the inputs are
             client.predict(self.model, array)
             size = recorder.answered
-            port = int(self._url.rpartition(":")[2])
 
             def seal() -> bytes:
                 return recorder.recorded(lambda: client.predict(self.model, array))
 
             def run(count: int, seconds: float) -> Sample:
                 sealed = _queue(seal, count)
-                return load.closed(_sending(port, sealed, size), concurrency, seconds)
+                sending = _sending(self.port, sealed, size)
+                with during():
+                    return load.closed(sending, concurrency, seconds)
 
             most = min(_AHEAD_COUNT, _AHEAD_BYTES // len(seal()))
-            if self._rate is None:
+            if self.rate is None:
                 trial = run(min(most, _TRIAL_COUNT), _TRIAL_S)
-                self._rate = len(trial.latencies_ms) / trial.elapsed_s
-            count = int(self._rate * seconds * _SPARE) + 4 * concurrency
+                self.rate = len(trial.latencies_ms) / trial.elapsed_s
+            count = int(self.rate * seconds * _SPARE) + 4 * concurrency
             return run(min(most, count), seconds)
 
     def _asking(self, array: Array, concurrency: int) -> load.Make:

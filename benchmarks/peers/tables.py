@@ -92,6 +92,14 @@ def _missing(visit: Visit) -> str:
     return f"not measured: {visit.reason or 'it was not asked'}"
 
 
+def least(found: Mapping[str, Mapping[int, Figure]]) -> list[str]:
+    """What the parts of a sealed request cost the server."""
+    clients = next(iter(found.values()))
+    titles = ("req/s (p50, p95, p99 ms)", *(f"clients: {count}" for count in clients))
+    rows = [(title, *map(cell, each.values())) for title, each in found.items()]
+    return table(titles, rows)
+
+
 def load(found: Mapping[str, Visits], ours: Visits) -> list[str]:
     """Latencies at 70 % of what 8 clients got."""
     rows = []
