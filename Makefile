@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
+# As many tests at a time as there are processors, but not so many that they wait for disks.
+ABREAST := -n auto --maxprocesses 4
 
 .PHONY: demo test test-slow test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
 
@@ -40,16 +42,16 @@ demo: $(VENV)/.demo
 	@$(BIN)/blindai demo
 
 test: $(VENV)/.dev
-	$(PYTEST) -q
+	$(PYTEST) -q $(ABREAST)
 
 # What takes too long to be run again and again.
 test-slow: $(VENV)/.dev
-	$(PYTEST) -q -m slow
+	$(PYTEST) -q $(ABREAST) -m slow
 
 # All tests, the slow ones too; branch coverage: 100 % of what decides about trust, 90 % of
 # everything.
 coverage: $(VENV)/.dev
-	$(PYTEST) -q -m "" --cov --cov-report= $(PYTEST_ARGS)
+	$(PYTEST) -q $(ABREAST) -m "" --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/sealing.py'
