@@ -162,6 +162,11 @@ def test_what_is_changed_below_is_read_unchanged() -> None:
             opening(inputs=[["x", "BOOL", [1], None]] * 2), "once", id="twice"
         ),
         pytest.param(
+            opening(inputs=[["x", "BOOL", [1], None], ["y", "BOOL", [1], b"\x01"]]),
+            "or none",
+            id="elements of one only",
+        ),
+        pytest.param(
             opening(inputs=[["x", "BOOL", [1], None]] * 65), "at most 64", id="many"
         ),
         pytest.param(

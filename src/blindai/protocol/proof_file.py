@@ -251,6 +251,8 @@ def _read_all(values: Sequence[object]) -> tuple[Described, ...]:
     if len(values) > MAX_TENSORS:
         raise EvidenceError(f"opening: expected at most {MAX_TENSORS} tensors a side")
     found = tuple(map(_read, values))
+    if len({each.tensor is None for each in found}) > 1:
+        raise EvidenceError("opening: expected the elements of all of a side, or none")
     if len({each.name for each in found}) != len(found):
         raise EvidenceError("opening: expected each name once a side")
     return found
