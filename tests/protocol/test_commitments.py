@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blindai.errors import VerificationError
 from blindai.protocol import cbor
 from blindai.protocol.commitments import (
     Disclosure,
@@ -122,7 +123,7 @@ def test_byte_order_and_layout_in_memory_do_not_count() -> None:
 def test_a_disclosure_opens_its_commitment(name: str) -> None:
     tensors = named("e", "d", "c", "b", "a")
 
-    assert opened(tensors, name).opens(commit(SALT, Side.OUTPUT, tensors))
+    opened(tensors, name).verify(commit(SALT, Side.OUTPUT, tensors))
 
 
 def test_nothing_is_disclosed_that_is_not_there() -> None:
@@ -146,7 +147,8 @@ HONEST = opened(TENSORS, "b")
     ],
 )
 def test_a_disclosure_with_one_thing_changed_opens_nothing(changed: Disclosure) -> None:
-    assert not changed.opens(commit(SALT, Side.OUTPUT, TENSORS))
+    with pytest.raises(VerificationError):
+        changed.verify(commit(SALT, Side.OUTPUT, TENSORS))
 
 
 def test_the_salt_of_one_leaf_is_of_no_use_for_another() -> None:

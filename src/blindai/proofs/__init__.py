@@ -9,13 +9,15 @@ Pure, as the verifier is: files, clocks and random numbers are the caller's.
 
 from blindai.proofs.chain import Chain, Link, judge_chain
 from blindai.proofs.comparison import Comparison, Verdict, compare, differences
-from blindai.proofs.verification import (
+from blindai.proofs.contents import (
     ANYTHING,
     Expected,
-    ProofResult,
-    believe,
     require_disclosures,
     require_expected,
+)
+from blindai.proofs.verification import (
+    ProofResult,
+    believe,
     verify,
     verify_with_key,
 )

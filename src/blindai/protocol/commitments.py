@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from blindai.errors import VerificationError
 from blindai.protocol import cbor, merkle
 from blindai.protocol.tensor_data import encode_binary
 
@@ -128,11 +129,18 @@ class Disclosure:
     tensor: Tensor = field(repr=False)
     path: tuple[bytes, ...] = field(repr=False)
 
-    def opens(self, commitment: Commitment) -> bool:
-        """Whether a commitment of its side is to this tensor, at this place."""
+    def verify(self, commitment: Commitment) -> None:
+        """Verify that the commitment of its side is to this tensor, at this place.
+
+        Raises:
+            VerificationError: If it is not.
+        """
         leaf = leaf_hash(self.salt, self.side, self.tensor)
         found = merkle.root_of(leaf, self.index, commitment.count, self.path)
-        return found is not None and hmac.compare_digest(found, commitment.root)
+        if not hmac.compare_digest(found, commitment.root):
+            raise VerificationError(
+                "disclosed tensor: expected one of those committed to, got another"
+            )
 
 
 def disclose(

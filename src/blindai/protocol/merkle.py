@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from blindai.errors import VerificationError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,30 +48,27 @@ def path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return (*path(right, index - split), root(left))
 
 
-def root_of(
-    leaf_hash: bytes, index: int, count: int, beside: Sequence[bytes]
-) -> bytes | None:
-    """The root that a leaf and its path lead to; None if the path does not fit.
+def root_of(leaf_hash: bytes, index: int, count: int, beside: Sequence[bytes]) -> bytes:
+    """The root that a leaf and its path lead to.
 
     Args:
         leaf_hash: Of the leaf.
         index: Its place, from 0.
         count: How many leaves the tree has.
         beside: The path, from the leaf up.
+
+    Raises:
+        VerificationError: If there is no such place, or the path has another length.
     """
-    if not 0 <= index < count:
-        return None
+    if not 0 <= index < count or (count == 1) != (not beside):
+        raise VerificationError("path: expected one of this place, got another")
     if count == 1:
-        return None if beside else leaf_hash
-    if not beside:
-        return None
+        return leaf_hash
     split = _split(count)
     *rest, last = beside
     if index < split:
-        below = root_of(leaf_hash, index, split, rest)
-        return None if below is None else _node(below, last)
-    below = root_of(leaf_hash, index - split, count - split, rest)
-    return None if below is None else _node(last, below)
+        return _node(root_of(leaf_hash, index, split, rest), last)
+    return _node(last, root_of(leaf_hash, index - split, count - split, rest))
 
 
 def _node(left: bytes, right: bytes) -> bytes:
