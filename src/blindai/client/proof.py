@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from blindai import proofs
-from blindai.client.policies import choose_policy
+from blindai.client.policies import choose_policy, warn_of_worthless
 from blindai.errors import ConfigurationError, reason
 from blindai.protocol import cose
 from blindai.protocol import proof as protocol
+from blindai.protocol.attestation import SIMULATED_SEV_SNP_REPORT_TYPE
 from blindai.protocol.commitments import Side, disclose
 from blindai.protocol.proof_file import (
     MAX_FILE_BYTES,
@@ -86,6 +87,11 @@ class Proof:
     def digest(self) -> bytes:
         """By what the enclave's next proof names this one, 32 bytes."""
         return protocol.digest(self.file.proof)
+
+    def is_simulation_mode(self) -> bool:
+        """Whether the evidence calls itself simulated: then it proves nothing."""
+        kind = self.file.attestation.evidence.media_type
+        return kind == SIMULATED_SEV_SNP_REPORT_TYPE
 
     def as_bytes(self, *, salts: bool = False, tensors: bool = False) -> bytes:
         """The proof file.
@@ -170,12 +176,14 @@ class Proof:
             ProofError: If it is not authentic, or about something else.
             AttestationError: If the policy does not accept the enclave.
         """
-        return proofs.verify(
+        result = proofs.verify(
             self.file,
             policy=choose_policy(policy, simulation=simulation),
             at=at,
             expected=expected or proofs.ANYTHING,
         )
+        warn_of_worthless(result)
+        return result
 
     def _opening(self) -> Opening:
         if self.file.opening is None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blindai import proofs
-from blindai.client.policies import choose_policy
+from blindai.client.policies import choose_policy, warn_of_worthless
 from blindai.client.proof import write_file
 from blindai.errors import ConfigurationError, ProofError
 from blindai.protocol.proof_file import Opening, encode_proof_file
@@ -31,6 +31,14 @@ class SignedResponse:
         """Whether a proof came with it."""
         return self.proof is not None
 
+    def is_simulation_mode(self) -> bool:
+        """Whether the proof's evidence calls itself simulated: it proves nothing.
+
+        Raises:
+            ConfigurationError: If it is not signed.
+        """
+        return self._proof().is_simulation_mode()
+
     def save_to_file(self, path: str | PathLike[str]) -> None:
         """Write it to a file, with its proof: outputs and salt too, no inputs.
 
@@ -45,14 +53,17 @@ class SignedResponse:
         Raises:
             ConfigurationError: If it is not signed.
         """
-        if self.proof is None:
-            raise ConfigurationError("response: expected it signed (sign=True)")
-        file = self.proof.file
+        file = self._proof().file
         opening = file.opening
         if opening is not None:
             bare = tuple(replace(each, tensor=None) for each in opening.inputs)
             opening = Opening(opening.salt, bare, opening.outputs)
         return encode_proof_file(replace(file, opening=opening))
+
+    def _proof(self) -> Proof:
+        if self.proof is None:
+            raise ConfigurationError("response: expected it signed (sign=True)")
+        return self.proof
 
 
 def validate(  # noqa: PLR0913  one argument a choice of the user's
@@ -84,4 +95,6 @@ def validate(  # noqa: PLR0913  one argument a choice of the user's
             "enclave_signing_key: expected validate_quote=False beside it, got True"
         )
     chosen = choose_policy(policy, simulation=simulation)
-    return proofs.verify(proof.file, policy=chosen, at=at, expected=expected)
+    result = proofs.verify(proof.file, policy=chosen, at=at, expected=expected)
+    warn_of_worthless(result)
+    return result

@@ -18,6 +18,7 @@ from blindai.proofs.contents import (
 from blindai.proofs.verification import (
     ProofResult,
     believe,
+    own_date,
     verify,
     verify_with_key,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "compare",
     "differences",
     "judge_chain",
+    "own_date",
     "require_disclosures",
     "require_expected",
     "verify",

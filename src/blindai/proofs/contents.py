@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blindai.protocol.commitments import Commitment, Disclosure
-    from blindai.protocol.proof import Claims, Purpose, Run
-    from blindai.protocol.proof_file import Described, Opening, ProofFile
+    from blindai.protocol.proof import Claims, Purpose
+    from blindai.protocol.proof_file import Described, ProofFile
     from blindai.protocol.tensor import Tensor
     from blindai.transcript import Check
 
@@ -93,9 +93,8 @@ def require_expected(
             expected="the one that was sent",
             actual=(claims.nonce or b"").hex() or "none",
         )
-    if claims.run is not None:
-        _require_side(procedure, Side.INPUT, claims.run, salt, expected.inputs)
-        _require_side(procedure, Side.OUTPUT, claims.run, salt, expected.outputs)
+    _require_side(procedure, Side.INPUT, claims, salt, expected.inputs)
+    _require_side(procedure, Side.OUTPUT, claims, salt, expected.outputs)
 
 
 def require_disclosures(file: ProofFile) -> None:
@@ -120,68 +119,66 @@ def require_contents(
         ProofError: If something is not what the proof is about.
     """
     opening = file.opening
+    salt = None
     if opening is not None:
-        expected = replace(
-            expected,
-            inputs=_whole(opening.inputs, expected.inputs),
-            outputs=_whole(opening.outputs, expected.outputs),
-        )
-    _require_kept(opening, claims, expected, procedure)
-    salt = None if opening is None else opening.salt
+        salt = opening.salt
+        inputs, outputs = _whole(opening.inputs), _whole(opening.outputs)
+        if expected.inputs is None:
+            expected = replace(expected, inputs=inputs)
+        elif inputs is not None:
+            _require_side(procedure, Side.INPUT, claims, salt, inputs)
+        if expected.outputs is None:
+            expected = replace(expected, outputs=outputs)
+        elif outputs is not None:
+            _require_side(procedure, Side.OUTPUT, claims, salt, outputs)
     require_expected(claims, salt, expected, procedure)
     for each in file.disclosures:
         _require_disclosed(each, claims, procedure)
 
 
-def _whole(
-    described: Sequence[Described], expected: Sequence[Tensor] | None
-) -> Sequence[Tensor] | None:
-    """What to compare: what the reader has, or what the file has if it has all."""
-    if expected is not None:
-        return expected
+def _whole(described: Sequence[Described]) -> Sequence[Tensor] | None:
+    """The tensors of a side that a file has; None where it has not their elements."""
     kept = [each.tensor for each in described if each.tensor is not None]
-    return kept if kept and len(kept) == len(described) else None
-
-
-def _require_kept(
-    opening: Opening | None, claims: Claims, expected: Expected, procedure: Procedure
-) -> None:
-    """Where the reader brings tensors of a side, those in the file have to hold too.
-
-    Raises:
-        ProofError: If they do not.
-    """
-    if opening is None or claims.run is None:
-        return
-    for side, described, brought in (
-        (Side.INPUT, opening.inputs, expected.inputs),
-        (Side.OUTPUT, opening.outputs, expected.outputs),
-    ):
-        kept = _whole(described, None)
-        if kept is not None and kept is not brought and brought is not None:
-            _require_side(procedure, side, claims.run, opening.salt, kept)
+    return kept or None
 
 
 def _require_side(
     procedure: Procedure,
     side: Side,
-    run: Run,
+    claims: Claims,
     salt: bytes | None,
     tensors: Sequence[Tensor] | None,
 ) -> None:
-    name = "proof inputs" if side is Side.INPUT else "proof outputs"
-    committed = run.inputs if side is Side.INPUT else run.outputs
+    """Hold tensors of a side against the commitment to them, where there are any.
+
+    Raises:
+        ProofError: If the commitment is to others, or an upload has none.
+    """
+    name = f"proof {side.name.lower()}s"
+    committed = _committed(claims, side)
+    if committed is None:
+        if tensors is not None:
+            found = f"tensors beside {claims.purpose.value}"
+            require(procedure, name, holds=False, expected="a run", actual=found)
+        return
     if salt is None or tensors is None:
         procedure.note(_not_compared(name, committed, tensors))
         return
-    found = commit(salt, side, tensors)
+    made = commit(salt, side, tensors)
     require(
         procedure,
         name,
-        holds=found == committed,
+        holds=made == committed,
         expected=_words(committed),
-        actual=_words(found),
+        actual=_words(made),
     )
+
+
+def _committed(claims: Claims, side: Side) -> Commitment | None:
+    """The commitment to the tensors of a side; an upload has none."""
+    if claims.run is None:
+        return None
+    return claims.run.inputs if side is Side.INPUT else claims.run.outputs
 
 
 def _not_compared(
@@ -202,28 +199,23 @@ def _not_compared(
 def _require_disclosed(
     disclosure: Disclosure, claims: Claims, procedure: Procedure
 ) -> None:
-    name = f"disclosed {disclosure.side.name.lower()}"
-    tensor = f"{disclosure.tensor.name!a}"
-    if claims.run is None:
-        require(
-            procedure, name, holds=False, expected="none of an upload", actual=tensor
-        )
-        return
-    run = claims.run
-    committed = run.inputs if disclosure.side is Side.INPUT else run.outputs
+    committed = _committed(claims, disclosure.side)
+    holds = committed is not None and _opens(disclosure, committed)
+    require(
+        procedure,
+        f"disclosed {disclosure.side.name.lower()}",
+        holds=holds,
+        expected=f"one of {_words(committed)}" if committed else "a run",
+        actual=f"{disclosure.tensor.name!a}, {'one' if holds else 'none'} of them",
+    )
+
+
+def _opens(disclosure: Disclosure, committed: Commitment) -> bool:
     try:
         disclosure.verify(committed)
     except VerificationError:
-        holds = False
-    else:
-        holds = True
-    require(
-        procedure,
-        name,
-        holds=holds,
-        expected=f"one of {_words(committed)}",
-        actual=f"{tensor}, {'one' if holds else 'none'} of them",
-    )
+        return False
+    return True
 
 
 def _words(commitment: Commitment) -> str:

@@ -12,8 +12,8 @@ Nothing is believed before the last step; the steps before it only compare bytes
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import InitVar, dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from blindai import verifier
 from blindai.errors import (
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from blindai.transcript import Transcript
     from blindai.verifier import AttestationResult, Policy
 
+_TOKEN: Final = object()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofResult:
@@ -57,6 +59,16 @@ class ProofResult:
     attestation: AttestationResult | None
     transcript: Transcript = field(repr=False)
     as_of: datetime
+    token: InitVar[object]
+
+    def __post_init__(self, token: object) -> None:
+        """Only this module makes it, as only the verifier makes its results.
+
+        Raises:
+            TypeError: If something else does.
+        """
+        if token is not _TOKEN:
+            raise TypeError("only blindai.proofs makes this; call proofs.verify()")
 
     @property
     def simulated(self) -> bool:
@@ -95,7 +107,7 @@ def verify(
     digest = keyset.digest(file.attestation.keyset)
     claims = believe(file.proof, attested, digest, procedure)
     require_contents(file, claims, expected, procedure)
-    as_of = at or min(claims.issued_at, attested.not_after)
+    as_of = at or _own_date(claims, attested)
     try:
         result = verifier.verify(
             encode_attestation(file.attestation),
@@ -110,8 +122,29 @@ def verify(
     transcript = _joined(procedure, result.transcript)
     decide(transcript)
     return ProofResult(
-        claims=claims, attestation=result, transcript=transcript, as_of=as_of
+        claims=claims,
+        attestation=result,
+        transcript=transcript,
+        as_of=as_of,
+        token=_TOKEN,
     )
+
+
+def own_date(file: ProofFile) -> datetime:
+    """The date that a proof has of itself; nobody vouches for it yet.
+
+    Keys open requests for a while after clients stop sealing to them, so it may be
+    later than the keyset's last second; that one counts then.
+
+    Raises:
+        EvidenceError: If something is malformed.
+    """
+    claims = parse_claims(cose.parse(file.proof, KIND).payload)
+    return _own_date(claims, keyset.parse_keyset(file.attestation.keyset))
+
+
+def _own_date(claims: Claims, attested: Keyset) -> datetime:
+    return min(claims.issued_at, attested.not_after)
 
 
 def verify_with_key(
@@ -148,6 +181,7 @@ def verify_with_key(
         attestation=None,
         transcript=procedure.transcript,
         as_of=claims.issued_at,
+        token=_TOKEN,
     )
 
 
