@@ -10,32 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cbor2
-import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from proof_vectors import (
+    INPUTS,
+    KEY,
+    KEYSET,
+    NONCE,
+    OUTPUTS,
+    PREDICTION,
+    RUN,
+    SALT,
+    UPLOAD,
+    UPLOAD_NONCE,
+    Files,
+    disclosure,
+    signed,
+)
 
 from blindai.protocol import cbor, commitments, cose, proof
-from blindai.protocol.attestation import encode_attestation, parse_attestation
+from blindai.protocol.attestation import encode_attestation
 from blindai.protocol.commitments import Side
-from blindai.protocol.datatypes import Datatype
-from blindai.protocol.keyset import Keyset, digest, parse_statement
-from blindai.protocol.proof_file import (
-    Described,
-    Opening,
-    ProofFile,
-    encode_proof_file,
-)
-from blindai.protocol.tensor import Tensor
+from blindai.protocol.keyset import digest, parse_statement
 from blindai.protocol.tensor_data import encode_binary
 from blindai.testing import SimulatedEvidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from blindai.protocol.tensor import Tensor
 
 FOLDER = Path("tests/data/proofs")
 ATTESTATION = "attestation.bin"
@@ -44,248 +48,11 @@ POLICY_TEXT = """\
 version = 1
 insecure_accept_simulation = true
 """
-SALT = bytes(range(32))
-UPLOAD_NONCE = bytes(range(32, 64))
-NONCE = bytes(range(64, 96))
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(96, 128)))
-OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(128, 160)))
-ISSUED_AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
-KEYSET = Keyset(
-    instance=bytes(range(160, 176)),
-    ohttp_keys=b"",
-    proof_key=KEY.public_key().public_bytes_raw(),
-    config_digest=hashlib.sha256(b"a configuration").digest(),
-    build="blindai test vectors",
-    not_before=datetime(2026, 6, 1, tzinfo=UTC),
-    not_after=datetime(2026, 6, 2, tzinfo=UTC),
-)
-MODEL = proof.Model(
-    digest=hashlib.sha256(b"a model").digest(), name="sentiment", version=3
-)
-INPUTS = (
-    Tensor("text", Datatype.BYTES, (2,), np.array([b"good", b""], dtype=object)),
-    Tensor.of("mask", np.array([[True, False]])),
-)
-OUTPUTS = (
-    Tensor.of("scores", np.array([[0.25, 0.75], [0.5, 0.5]], "<f4")),
-    Tensor.of("label", np.array([1, 0], "<i8")),
-    Tensor("embedding", Datatype.BF16, (2,), np.array([0x3F80, 0xC000], "<u2")),
-)
-RUN = proof.Run(
-    runtime=proof.Runtime(
-        engine="onnxruntime",
-        version="1.22.0",
-        optimisation="all",
-        provider="CPUExecutionProvider",
-        architecture="x86_64",
-        cpu=("avx", "avx2", "f16c", "fma", "sse4_1"),
-        threads=1,
-    ),
-    batch=proof.ALONE,
-    inputs=commitments.commit(SALT, Side.INPUT, INPUTS),
-    outputs=commitments.commit(SALT, Side.OUTPUT, OUTPUTS),
-)
-UPLOAD = proof.Claims(
-    keyset_digest=digest(KEYSET.encode()),
-    config_digest=KEYSET.config_digest,
-    model=MODEL,
-    issued_at=ISSUED_AT,
-    request_id=bytes.fromhex("0011223344556677"),
-    sequence=0,
-    previous=None,
-    nonce=UPLOAD_NONCE,
-)
-PREDICTION = replace(
-    UPLOAD,
-    request_id=bytes.fromhex("8899aabbccddeeff"),
-    sequence=1,
-    previous=proof.digest(cose.sign(proof.KIND, UPLOAD.encode(), KEY.sign)),
-    run=RUN,
-    nonce=None,
-)
-OPENING = Opening(
-    SALT,
-    tuple(Described.of(each, whole=True) for each in INPUTS),
-    tuple(Described.of(each, whole=True) for each in OUTPUTS),
-)
 
 
 def new_evidence() -> bytes:
     """Evidence for the keyset; no two are the same."""
     return SimulatedEvidence(keyset=KEYSET).attestation(NONCE)
-
-
-def signed(claims: proof.Claims | bytes, key: Ed25519PrivateKey = KEY) -> bytes:
-    """A proof over claims, or over other bytes."""
-    payload = claims if isinstance(claims, bytes) else claims.encode()
-    return cose.sign(proof.KIND, payload, key.sign)
-
-
-def disclosure(name: str) -> commitments.Disclosure:
-    """One output opened.
-
-    Raises:
-        SystemExit: If there is none of this name.
-    """
-    found = commitments.disclose(SALT, Side.OUTPUT, OUTPUTS, name)
-    if found is None:
-        raise SystemExit(f"no output {name}")
-    return found
-
-
-class Files:
-    """The proof files, good and bad, over one attestation."""
-
-    def __init__(self, attestation: bytes) -> None:
-        self.attestation = parse_attestation(attestation)
-        self.predict = ProofFile(
-            proof=signed(PREDICTION), attestation=self.attestation, nonce=NONCE
-        )
-
-    def accepted(self) -> Iterator[tuple[str, bytes]]:
-        """Files that a verifier accepts as of their own date."""
-        predict = self.predict
-        yield "predict", encode_proof_file(predict)
-        yield "upload", encode_proof_file(replace(predict, proof=signed(UPLOAD)))
-        yield "opened", encode_proof_file(replace(predict, opening=OPENING))
-        bare = Opening(
-            SALT,
-            tuple(Described.of(each, whole=False) for each in INPUTS),
-            OPENING.outputs,
-        )
-        yield "response", encode_proof_file(replace(predict, opening=bare))
-        yield (
-            "disclosed",
-            encode_proof_file(replace(predict, disclosures=(disclosure("label"),))),
-        )
-
-    def refused(self) -> Iterator[tuple[str, str, bytes]]:
-        """Files that it refuses: name, why, contents."""
-        yield from self._malformed()
-        yield from self._forged()
-
-    def _malformed(self) -> Iterator[tuple[str, str, bytes]]:
-        good = encode_proof_file(self.predict)
-        yield "trailing", "a byte follows the collection", good + b"\x00"
-        yield "truncated", "the last byte is missing", good[:-1]
-        fields = cbor2.loads(good)
-        backwards = dict(reversed(fields.items()))
-        yield "unsorted", "labels are not in order", cbor2.dumps(backwards)
-        fields["more"] = ["text/plain", b""]
-        extra = cbor2.dumps(fields, canonical=True)
-        yield "unknown-label", "a label is not one of the five", extra
-        message = cbor2.loads(self.predict.proof).value
-        header = cbor2.loads(message[0])
-        for name, why, protected in (
-            ("critical-header", "a critical header is there", {**header, 2: [16]}),
-            (
-                "unknown-header",
-                "a header is there that is not known",
-                {**header, 4: b""},
-            ),
-            ("other-algorithm", "the algorithm is ES256", {**header, 1: -7}),
-            ("other-type", "typ is another", {**header, 16: "application/cwt"}),
-        ):
-            yield name, why, self._sealed(cbor2.dumps(protected, canonical=True))
-        twice = bytes([0xA4]) + message[0][1:] + cbor2.dumps(1) + cbor2.dumps(-8)
-        yield "header-twice", "a header is there twice", self._sealed(twice)
-        claims = cbor2.loads(PREDICTION.encode())
-        long = PREDICTION.encode().replace(b"\x06\x1a", b"\x18\x06\x1a", 1)
-        yield "long-integer", "a key has two bytes where one would do", self._with(long)
-        del claims["blindai.batch"]
-        missing = cbor2.dumps(claims, canonical=True)
-        yield "claim-missing", "a claim is missing", self._with(missing)
-        claims = cbor2.loads(PREDICTION.encode()) | {"more": 1}
-        more = cbor2.dumps(claims, canonical=True)
-        yield "claim-unknown", "a claim is there that is not known", self._with(more)
-
-    def _forged(self) -> Iterator[tuple[str, str, bytes]]:
-        predict = self.predict
-        other = signed(PREDICTION, OTHER_KEY)
-        yield "other-key", "another key signed", self._bytes(proof=other)
-        flipped = bytearray(predict.proof)
-        flipped[-1] ^= 1
-        yield (
-            "flipped",
-            "a bit of the signature is another",
-            self._bytes(proof=bytes(flipped)),
-        )
-        for name, why, claims in (
-            ("other-keyset", "another keyset is named", {"keyset_digest": bytes(32)}),
-            ("other-config", "another configuration", {"config_digest": bytes(32)}),
-            (
-                "too-early",
-                "it is older than its keyset",
-                {"issued_at": datetime(2026, 5, 31, 23, 59, 59, tzinfo=UTC)},
-            ),
-        ):
-            changed = replace(PREDICTION, **claims)  # type: ignore[arg-type]  # by name
-            yield name, why, self._bytes(proof=signed(changed))
-        yield (
-            "other-nonce",
-            "the nonce is not the statement's",
-            self._bytes(nonce=bytes(32)),
-        )
-        yield (
-            "no-nonce",
-            "there is no nonce, and the policy wants one",
-            self._bytes(nonce=None),
-        )
-        scores = Tensor.of("scores", np.array([[0.25, 0.75], [0.5, 0.25]], "<f4"))
-        changed = (Described.of(scores, whole=True), *OPENING.outputs[1:])
-        yield (
-            "other-output",
-            "an output is another",
-            self._bytes(opening=Opening(SALT, OPENING.inputs, changed)),
-        )
-        yield (
-            "other-salt",
-            "the salt is another",
-            self._bytes(opening=replace(OPENING, salt=bytes(32))),
-        )
-        label = disclosure("label")
-        elsewhere = Tensor.of("label", np.array([0, 0], "<i8"))
-        yield (
-            "disclosed-elsewhere",
-            "the tensor is not the one",
-            self._bytes(disclosures=(replace(label, tensor=elsewhere),)),
-        )
-        yield (
-            "disclosed-place",
-            "the tensor is at another place",
-            self._bytes(disclosures=(replace(label, index=0),)),
-        )
-        yield (
-            "disclosed-side",
-            "an output is shown as an input",
-            self._bytes(disclosures=(replace(label, side=Side.INPUT),)),
-        )
-        yield (
-            "disclosed-upload",
-            "an upload has no tensors",
-            self._bytes(proof=signed(UPLOAD), disclosures=(label,)),
-        )
-        keyset = replace(KEYSET, instance=bytes(16)).encode()
-        attestation = replace(self.attestation, keyset=keyset)
-        claims = replace(PREDICTION, keyset_digest=digest(keyset))
-        yield (
-            "keyset-not-attested",
-            "the statement names another keyset",
-            self._bytes(proof=signed(claims), attestation=attestation),
-        )
-
-    def _bytes(self, **changes: object) -> bytes:
-        return encode_proof_file(replace(self.predict, **changes))  # type: ignore[arg-type]  # by name
-
-    def _with(self, payload: bytes) -> bytes:
-        return self._bytes(proof=signed(payload))
-
-    def _sealed(self, protected: bytes) -> bytes:
-        """The prediction under another protected header, well signed."""
-        payload = PREDICTION.encode()
-        structure = cbor.encode(["Signature1", protected, b"", payload])
-        parts = [protected, {}, payload, KEY.sign(structure)]
-        return self._bytes(proof=b"\xd2" + cbor.encode(parts))
 
 
 def leaves(side: Side, tensors: Sequence[Tensor]) -> list[dict[str, object]]:
