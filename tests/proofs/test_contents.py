@@ -21,10 +21,12 @@ from tests.proofs.making import (
 from blindai import proofs
 from blindai.errors import (
     AttestationError,
+    EvidenceError,
     ProofError,
     UncheckedError,
 )
 from blindai.proofs import Expected
+from blindai.protocol import keyset
 from blindai.protocol.commitments import Side, disclose
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.proof import Model, Purpose
@@ -166,6 +168,25 @@ def test_a_proof_of_something_else_is_refused(expected: Expected, name: str) -> 
     with pytest.raises(ProofError) as refused:
         verify(MADE.file(), expected=expected)
     assert refusal(refused.value) == name
+
+
+def test_without_a_transcript_the_same_is_refused() -> None:
+    """As with each answer that comes."""
+    claims, digest = MADE.claims(), keyset.digest(MADE.keyset.encode())
+    whole = Expected(inputs=INPUTS, outputs=OUTPUTS)
+
+    assert proofs.believe(MADE.sign(claims), MADE.keyset, digest) == claims
+    proofs.require_expected(claims, SALT, whole)
+    proofs.require_expected(claims, None, Expected())
+
+    with pytest.raises(ProofError, match="proof signature"):
+        proofs.believe(OTHER.sign(claims), MADE.keyset, digest)
+    with pytest.raises(EvidenceError):
+        proofs.believe(b"", MADE.keyset, digest)
+    with pytest.raises(ProofError, match="proof inputs"):
+        proofs.require_expected(claims, SALT, Expected(inputs=OUTPUTS))
+    with pytest.raises(UncheckedError, match="proof inputs"):
+        proofs.require_expected(claims, None, whole)
 
 
 def test_another_model_under_the_same_name_is_refused() -> None:

@@ -13,7 +13,6 @@ from blindai.protocol.commitments import SALT_BYTES
 from blindai.protocol.names import PROOF_HEADER, PROOF_SALT_HEADER, PROVE_HEADER
 from blindai.protocol.proof import Purpose
 from blindai.protocol.proof_file import Described, Opening, ProofFile
-from blindai.verifier.procedure import Procedure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,10 +116,9 @@ def _verify(
     proof: bytes, session: Session, salt: bytes | None, expected: Expected
 ) -> None:
     """Hold a proof to the keyset that was verified, and to what was sent and came."""
-    result, procedure = session.result, Procedure()
-    digest = result.statement.keyset_digest
-    claims = proofs.believe(proof, result.keyset, digest, procedure)
-    proofs.require_expected(claims, salt, expected, procedure)
+    result = session.result
+    claims = proofs.believe(proof, result.keyset, result.statement.keyset_digest)
+    proofs.require_expected(claims, salt, expected)
 
 
 def _keep(proof: bytes, session: Session, opening: Opening | None) -> Proof:

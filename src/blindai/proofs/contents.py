@@ -6,11 +6,12 @@ import hmac
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from blindai.errors import VerificationError
+from blindai.errors import UncheckedError, VerificationError
 from blindai.proofs.lines import SOURCE, require
 from blindai.protocol import cose
 from blindai.protocol.commitments import Side, commit
 from blindai.protocol.proof import KIND, parse_claims
+from blindai.transcript import Transcript
 from blindai.verifier.procedure import Procedure, unevaluated
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ ANYTHING: Final = Expected()
 
 
 def require_expected(
-    claims: Claims, salt: bytes | None, expected: Expected, procedure: Procedure
+    claims: Claims,
+    salt: bytes | None,
+    expected: Expected,
+    procedure: Procedure | None = None,
 ) -> None:
     """Step 3, for what the reader expects: the proof is about that.
 
@@ -56,7 +60,7 @@ def require_expected(
         claims: What was signed.
         salt: Of the request, 32 bytes; None where it is not known.
         expected: What it has to be about.
-        procedure: Where the transcript is written.
+        procedure: Where the transcript is written, if anybody wants it.
 
     Raises:
         ProofError: If it is about something else.
@@ -143,7 +147,7 @@ def _whole(described: Sequence[Described]) -> Sequence[Tensor] | None:
 
 
 def _require_side(
-    procedure: Procedure,
+    procedure: Procedure | None,
     side: Side,
     claims: Claims,
     salt: bytes | None,
@@ -153,6 +157,7 @@ def _require_side(
 
     Raises:
         ProofError: If the commitment is to others, or an upload has none.
+        UncheckedError: If that cannot be told, and nobody wants the transcript.
     """
     name = f"proof {side.name.lower()}s"
     committed = _committed(claims, side)
@@ -162,7 +167,11 @@ def _require_side(
             require(procedure, name, holds=False, expected="a run", actual=found)
         return
     if salt is None or tensors is None:
-        procedure.note(_not_compared(name, committed, tensors))
+        line = _not_compared(name, committed, tensors)
+        if procedure is not None:
+            procedure.note(line)
+        elif not line.holds:
+            raise UncheckedError(Transcript((line,)))
         return
     made = commit(salt, side, tensors)
     require(

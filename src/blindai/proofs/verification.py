@@ -186,7 +186,7 @@ def verify_with_key(
 
 
 def believe(
-    proof: bytes, attested: Keyset, digest: bytes, procedure: Procedure
+    proof: bytes, attested: Keyset, digest: bytes, procedure: Procedure | None = None
 ) -> Claims:
     """Steps 1 and 2: what a keyset's proof key signed.
 
@@ -194,7 +194,7 @@ def believe(
         proof: The COSE_Sign1.
         attested: The keyset; whether an enclave has it is another question.
         digest: The keyset's, 32 bytes.
-        procedure: Where the transcript is written.
+        procedure: Where the transcript is written, if anybody wants it.
 
     Raises:
         EvidenceError: If the proof is malformed.
@@ -205,7 +205,7 @@ def believe(
         _verify_signature(signed, attested.proof_key, procedure)
         claims = parse_claims(signed.payload)
     except EvidenceError as error:
-        error.transcript = procedure.give_up(error)
+        error.transcript = (procedure or Procedure()).give_up(error)
         raise
     require(
         procedure,
@@ -240,7 +240,9 @@ def _keyset(file: ProofFile, procedure: Procedure) -> Keyset:
         raise
 
 
-def _verify_signature(signed: cose.Signed, key: bytes, procedure: Procedure) -> None:
+def _verify_signature(
+    signed: cose.Signed, key: bytes, procedure: Procedure | None
+) -> None:
     try:
         signed.verify(key)
     except VerificationError:

@@ -113,7 +113,8 @@ def parse(data: bytes, kind: Kind) -> Signed:
         raise EvidenceError("COSE_Sign1: expected no unprotected headers")
     if len(signature) != SIGNATURE_BYTES:
         raise EvidenceError(f"COSE_Sign1: expected {SIGNATURE_BYTES} signature bytes")
-    _require_header(_decode(protected, "COSE_Sign1 header"), kind)
+    if protected != kind.protected:  # the only one that is accepted: say what is wrong
+        _require_header(_decode(protected, "COSE_Sign1 header"), kind)
     return Signed(protected, payload, signature)
 
 
