@@ -79,6 +79,7 @@ def test_another_key_is_refused() -> None:
         pytest.param(message({**HEADER, 4: b"k"}), "1, 3 and 16", id="another header"),
         pytest.param(message({1: -8, 3: HEADER[3]}), "1, 3 and 16", id="no typ"),
         pytest.param(message({**HEADER, 1: -7}), "header 1", id="another algorithm"),
+        pytest.param(message({**HEADER, 1: -8.0}), "header 1", id="a fraction"),
         pytest.param(message({**HEADER, 3: "text/plain"}), "header 3", id="content"),
         pytest.param(message({**HEADER, 16: "text/plain"}), "header 16", id="typ"),
         pytest.param(message([1]), "expected a map", id="header that is no map"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Never
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -113,12 +113,17 @@ def parse(data: bytes, kind: Kind) -> Signed:
         raise EvidenceError("COSE_Sign1: expected no unprotected headers")
     if len(signature) != SIGNATURE_BYTES:
         raise EvidenceError(f"COSE_Sign1: expected {SIGNATURE_BYTES} signature bytes")
-    if protected != kind.protected:  # the only one that is accepted: say what is wrong
-        _require_header(_decode(protected, "COSE_Sign1 header"), kind)
+    if protected != kind.protected:
+        _refuse_header(_decode(protected, "COSE_Sign1 header"), kind)
     return Signed(protected, payload, signature)
 
 
-def _require_header(header: object, kind: Kind) -> None:
+def _refuse_header(header: object, kind: Kind) -> Never:
+    """Say what is wrong with a protected header that is not the one there is.
+
+    Raises:
+        EvidenceError: Always.
+    """
     if not isinstance(header, Mapping):
         raise EvidenceError("COSE_Sign1 header: expected a map")
     if _CRIT in header:
@@ -126,9 +131,9 @@ def _require_header(header: object, kind: Kind) -> None:
     expected = {_ALG: _EDDSA, _CONTENT_TYPE: kind.content_type, _TYP: kind.typ}
     if header.keys() != expected.keys():
         raise EvidenceError("COSE_Sign1 header: expected 1, 3 and 16 only")
-    for label, value in expected.items():
-        if header[label] != value:
-            raise EvidenceError(f"COSE_Sign1 header {label}: expected {value}")
+    others = (label for label in expected if header[label] != expected[label])
+    label = next(others, _ALG)  # -8.0 equals -8 in Python
+    raise EvidenceError(f"COSE_Sign1 header {label}: expected {expected[label]}")
 
 
 def _decode(data: bytes, what: str) -> object:
