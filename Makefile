@@ -54,7 +54,7 @@ coverage: $(VENV)/.dev
 	$(PYTEST) -q $(ABREAST) -m "" --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 	$(BIN)/coverage report --fail-under=100 \
-		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/sealing.py'
+		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/proofs/*,src/blindai/sealing.py'
 
 # A real server is killed in the middle of uploads, replacements and deletions, and has to
 # come back with all that it acknowledged and nothing in part.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
@@ -21,7 +22,16 @@ from blindai.errors import (
 from blindai.inference.admission import admit
 from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.outline import outline
-from blindai.protocol import attestation, bundle, cmw, endorsements, keyset
+from blindai.protocol import (
+    attestation,
+    bundle,
+    cmw,
+    cose,
+    endorsements,
+    keyset,
+    proof,
+    proof_file,
+)
 from blindai.protocol import der as der_reader
 from blindai.protocol import tpm as tpm_evidence
 from blindai.protocol.keyset import Binding, Purpose, Statement
@@ -49,6 +59,7 @@ from blindai.verifier.tpm import hcl, quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+VECTORS = Path(__file__).parents[1] / "tests" / "data" / "proofs"
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BINDING = Binding(bytes(32), None)
 
@@ -91,12 +102,29 @@ def _protocol() -> Iterator[tuple[str, Target]]:
     yield "cmw", Target(cmw.parse, (collection,))
     yield "keyset", Target(keyset.parse_keyset, (simulated_keyset().encode(),))
     yield "statement", Target(keyset.parse_statement, statements)
+    yield "proof", Target(lambda data: cose.parse(data, proof.KIND), _proofs())
+    yield "proof-claims", Target(proof.parse_claims, _claims())
+    yield "proof-file", Target(proof_file.parse_proof_file, _proof_files())
     yield (
         "endorsements",
         Target(
             endorsements.parse_endorsements, (endorsements.encode_endorsements(chain),)
         ),
     )
+
+
+def _proof_files() -> tuple[bytes, ...]:
+    """Those of the test vectors: bare, opened, with one tensor disclosed."""
+    names = ("predict", "upload", "opened", "disclosed")
+    return tuple((VECTORS / f"{name}.proof").read_bytes() for name in names)
+
+
+def _proofs() -> tuple[bytes, ...]:
+    return tuple(proof_file.parse_proof_file(each).proof for each in _proof_files())
+
+
+def _claims() -> tuple[bytes, ...]:
+    return tuple(cose.parse(each, proof.KIND).payload for each in _proofs())
 
 
 def _x509() -> Iterator[tuple[str, Target]]:

@@ -15,6 +15,7 @@ NAMES = {
     "AsyncConnection",
     "AsyncSealedTransport",
     "Connection",
+    "Proof",
     "SealedTransport",
     "__version__",
     "connect",
@@ -27,6 +28,7 @@ CONNECT = [
     "*timeout",
     "*endorsements",
     "*remember_stores",
+    "*prove_by_default",
 ]
 METHODS = {
     "attest": [],
@@ -43,9 +45,17 @@ METHODS = {
         "*model_version",
         "*model_digest",
         "*timeout",
+        "*sign",
     ],
     "server": [],
-    "upload_model": ["model", "model_name", "*owner_token", "*save_model", "*progress"],
+    "upload_model": [
+        "model",
+        "model_name",
+        "*owner_token",
+        "*save_model",
+        "*progress",
+        "*sign",
+    ],
 }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESSES = ("https://enclave.example", "http://127.0.0.1:9923")
-GROUPS = ("evidence", "policy")
+GROUPS = ("evidence", "policy", "proof")
 POLICY = """\
 version = 1
 insecure_accept_simulation = true

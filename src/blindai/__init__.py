@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blindai.client.async_connection import AsyncConnection as AsyncConnection
     from blindai.client.connection import Connection as Connection
     from blindai.client.connection import connect as connect
+    from blindai.client.proof import Proof as Proof
     from blindai.client.transport import AsyncSealedTransport as AsyncSealedTransport
     from blindai.client.transport import SealedTransport as SealedTransport
 
@@ -25,6 +26,7 @@ _HOMES = {
     "AsyncConnection": "blindai.client.async_connection",
     "AsyncSealedTransport": "blindai.client.transport",
     "Connection": "blindai.client.connection",
+    "Proof": "blindai.client.proof",
     "SealedTransport": "blindai.client.transport",
     "connect": "blindai.client.connection",
 }

@@ -15,6 +15,7 @@
     |-- AttestationError          the enclave has not proved itself: send nothing
     |   |-- EvidenceError           evidence is malformed
     |   |-- VerificationError       evidence is not authentic
+    |   |   `-- ProofError              a proof does not hold, or is of something else
     |   `-- AppraisalError          authentic, but not what the policy accepts
     |       `-- UncheckedError        a required check could not be evaluated
     `-- RequestError              the enclave understood, and refused
@@ -156,6 +157,14 @@ class EvidenceError(AttestationError):
 
 class VerificationError(AttestationError):
     """Evidence is well formed, but not authentic."""
+
+
+class ProofError(VerificationError):
+    """A proof does not hold, or is about something else than was expected."""
+
+    next_step = (
+        "Do not rely on it. Read the transcript, then ask whoever gave you the proof."
+    )
 
 
 class AppraisalError(AttestationError):

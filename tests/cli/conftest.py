@@ -6,12 +6,16 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests.cli.serving import serving
 from typer.testing import CliRunner, Result
 
+import blindai
 from blindai.cli.application import app
+from blindai.client.policies import SimulationWarning
 from blindai.server import process
 from blindai.server.observability.logs import LOGGERS
 from blindai.server.settings import GatewaySettings, Settings
@@ -114,3 +118,30 @@ def served(enclave: SimulatedEnclave, double: Path) -> Iterator[str]:
         connection.upload_model(double, "double")
         yield enclave.url
         connection.delete_model("double")
+
+
+@pytest.fixture(scope="session")
+def proved(double: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with proofs of a server process: an upload, two runs; and the inputs."""
+    row = np.arange(4, dtype=np.float32).reshape(1, 4)
+    folder = tmp_path_factory.mktemp("proofs")
+    np.savez(folder / "in.npz", x=row)
+    np.savez(folder / "other.npz", x=row + 1)
+    with serving() as served:
+        with pytest.warns(SimulationWarning):
+            client = blindai.connect(
+                served.url,
+                simulation=True,
+                remember_stores=False,
+                prove_by_default=True,
+            )
+        with client:
+            client.upload_model(double, "double").save_to_file(folder / "0.proof")
+            for number in (1, 2):
+                response = client.predict("double", row)
+                response.save_to_file(folder / f"{number}.proof")
+                proof = response.proof
+                assert proof is not None
+                proof.save_to_file(folder / f"whole{number}.proof", tensors=True)
+                proof.save_to_file(folder / f"bare{number}.proof")
+    return folder

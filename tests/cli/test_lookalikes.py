@@ -22,7 +22,7 @@ COLLATERAL = (
 PROOF = (
     "sgx/blindai_exec_run.proof",
     "a proof of the original BlindAI",
-    "give the SGX quote that is in it",
+    "`blindai proof verify`",
 )
 OLD_POLICY = (
     "sgx/blindai_policy.toml",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindai.cli.predict import _first_values, _print_outputs
+from blindai.cli.predict import _print_outputs, first_values
 from blindai.cli.tensor_files import save_outputs, to_json
 from blindai.client.results import PredictResponse, Tensor
 from blindai.errors import ConfigurationError
@@ -37,11 +37,11 @@ def test_text_is_text_in_json_and_in_the_table() -> None:
     words = text(b"yes", b"\xff")
 
     assert to_json(words)["data"] == ["yes", "\\xff"]
-    assert _first_values(words) == "yes \\xff"
+    assert first_values(words) == "yes \\xff"
 
 
 def test_whole_numbers_stay_whole_and_long_outputs_are_cut() -> None:
-    assert _first_values(tensor(np.arange(9))) == "0 1 2 3 4 5 \u2026"
+    assert first_values(tensor(np.arange(9))) == "0 1 2 3 4 5 \u2026"
 
 
 def test_text_is_saved_without_pickle(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from blindai.inference.observer import Silent
 from blindai.inference.queueing import Batching
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.protocol.datatypes import Array, Datatype
+from blindai.protocol.proof import ALONE, Batch
 from blindai.protocol.tensor import Tensor
 
 pytestmark = pytest.mark.anyio
@@ -267,6 +268,9 @@ def test_what_went_in_together_comes_out_apart(rows: list[int]) -> None:
     parts = batches.split(Outcome((whole,), 0.5), requests)
 
     assert [part.inference_time_s for part in parts] == [0.5] * len(rows)
+    alone = len(rows) == 1
+    together = ALONE if alone else Batch(requests=len(rows), rows=sum(rows))
+    assert [part.batch for part in parts] == [together] * len(rows)
     for part, array in zip(parts, arrays, strict=True):
         np.testing.assert_array_equal(part.outputs[0].array, array)
 

@@ -14,6 +14,7 @@ from blindai.protocol.cbor import (
     MAX_BYTES,
     MAX_DEPTH,
     decode,
+    decode_claims,
     decode_loosely,
     decode_preferred,
     encode,
@@ -274,3 +275,39 @@ def test_a_changed_byte_gives_another_value_or_the_error(
     except ProtocolError:
         return
     assert encode(other) == encoded
+
+
+@pytest.mark.parametrize(
+    "value", [{1: 2, 7: b"x", "a": [{-8: None}]}, [], {-24: 1, 23: 0}]
+)
+def test_claims_have_small_integers_and_text_as_keys(value: object) -> None:
+    assert decode_claims(encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        pytest.param("a1181801", id="an integer of two bytes"),
+        pytest.param("a1f501", id="true, which Python takes for 1"),
+        pytest.param("a1f93c0001", id="1.0, likewise"),
+        pytest.param("a1410101", id="bytes"),
+        pytest.param("81a1f501", id="deeper in a list"),
+        pytest.param("a161 61a1f501", id="deeper in a map"),
+        pytest.param("a1180101", id="a long integer"),
+        pytest.param("a207000600", id="unsorted"),
+        pytest.param("a201020102", id="twice"),
+        pytest.param("a1010200", id="something after it"),
+    ],
+)
+def test_claims_with_other_keys_are_refused(encoded: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_claims(bytes.fromhex(encoded))
+
+
+def test_more_can_be_read_where_it_is_asked_for() -> None:
+    large = encode(bytes(MAX_BYTES))
+
+    with pytest.raises(ProtocolError, match="at most"):
+        decode(large)
+    assert decode(large, MAX_BYTES + 8) == bytes(MAX_BYTES)
+    assert decode_loosely(large, MAX_BYTES + 8) == bytes(MAX_BYTES)

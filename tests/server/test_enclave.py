@@ -312,6 +312,23 @@ def test_old_keys_open_through_overlap_and_grace_and_no_longer(
     assert ids(enclave) == set(enclave.keys())
 
 
+@pytest.mark.anyio
+async def test_each_key_has_the_proof_key_of_its_own_keyset(
+    enclave: Enclave, clock: Clock
+) -> None:
+    old, old_ids = await current(enclave), ids(enclave)
+    clock.now += HOURS.keys - HOURS.overlap
+    new, new_ids = await current(enclave), ids(enclave)
+
+    signers = enclave.signers
+
+    assert signers.keys() == old_ids | new_ids == set(enclave.keys())
+    for made, its_ids in ((old, old_ids), (new, new_ids)):
+        for each in its_ids:
+            assert signers[each].keyset_digest == keyset.digest(made.encode())
+            assert signers[each].config_digest == made.config_digest
+
+
 def test_a_long_pause_makes_one_new_keyset(enclave: Enclave, clock: Clock) -> None:
     clock.now += 30 * HOURS.keys
 

@@ -194,6 +194,7 @@ def test_the_encoding_holds_every_setting_with_defaults_filled_in() -> None:
             "key_grace_s": 600,
             "quotes_per_second": 20,
         },
+        "proofs": {"always": False},
         "batching": [],
         "preload": [],
         "quota": {

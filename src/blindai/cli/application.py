@@ -15,6 +15,7 @@ from blindai.cli import (
     models,
     policy,
     predict,
+    proof,
     serve,
     status,
     telemetry,
@@ -87,6 +88,7 @@ _add(status.status, status.EXAMPLE)
 _add(predict.predict, predict.EXAMPLE)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(policy.app, name="policy")
+app.add_typer(proof.app, name="proof")
 app.add_typer(models.app, name="models")
 app.add_typer(endorsements.app, name="endorsements")
 app.add_typer(keys.app, name="keys")

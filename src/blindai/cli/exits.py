@@ -23,6 +23,12 @@ class Exit(IntEnum):
     NOT_ACCEPTED = 6
     NOT_EVALUATED = 7
     REFUSED = 8
+    WITHIN_TOLERANCE = 10
+    DIFFERENT = 11
+    NOT_COMPARABLE = 12
+    GAP = 13
+    REPEAT = 14
+    FORK = 15
     INTERRUPTED = 130
 
 
@@ -37,6 +43,13 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     "its store is older than one seen before.",
     Exit.NOT_EVALUATED: "A check that the policy requires could not be evaluated.",
     Exit.REFUSED: "The enclave understood the request and refused it.",
+    Exit.WITHIN_TOLERANCE: "`proof replay`: not the same bits, but as near as "
+    "--tolerance asks.",
+    Exit.DIFFERENT: "`proof replay`: other outputs, though the same computes.",
+    Exit.NOT_COMPARABLE: "`proof replay`: other outputs, and something else computes.",
+    Exit.GAP: "`proof chain`: a proof is missing.",
+    Exit.REPEAT: "`proof chain`: a proof is there twice.",
+    Exit.FORK: "`proof chain`: two proofs contradict each other.",
     Exit.INTERRUPTED: "Interrupted (Ctrl-C).",
 }
 

@@ -23,6 +23,7 @@ from blindai.protocol.attestation import (
     PEM_CHAIN_TYPE,
 )
 from blindai.protocol.endorsements import FILE_TYPE, parse_endorsements
+from blindai.protocol.proof_file import is_proof_file
 from blindai.tables import MAX_CHARACTERS
 
 if TYPE_CHECKING:
@@ -66,13 +67,28 @@ def given_for_endorsements(data: bytes) -> Lookalike | None:
     return given_for_evidence(data) or _evidence(data)
 
 
+def given_for_proof(data: bytes) -> Lookalike | None:
+    """What a file is that is no proof; None likewise."""
+    if is_proof(data) or is_proof_file(data):
+        return None
+    return given_for_endorsements(data)
+
+
 def _proof(data: bytes) -> Lookalike | None:
     if not is_proof(data):
         return None
     return Lookalike(
         "a proof of the original BlindAI",
-        "A proof holds evidence beside what was computed, and is not read as a whole:"
-        " give the SGX quote that is in it, and the collateral with --endorsements.",
+        "Verify it as a whole, evidence and all: `blindai proof verify`.",
+    )
+
+
+def _our_proof(data: bytes) -> Lookalike | None:
+    if not is_proof_file(data):
+        return None
+    return Lookalike(
+        "a proof file",
+        "Verify it as a whole, evidence and all: `blindai proof verify`.",
     )
 
 
@@ -142,6 +158,7 @@ def _evidence(data: bytes) -> Lookalike | None:
 
 _LOOKS: Final[tuple[Callable[[bytes], Lookalike | None], ...]] = (
     _proof,
+    _our_proof,
     _private_key,
     _endorsements,
     _tcb_info,

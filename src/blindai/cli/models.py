@@ -15,6 +15,7 @@ from blindai.cli.target import (
     JsonOption,
     ModelVersionOption,
     PolicyOption,
+    ProofOption,
     SimulationOption,
     choose_secret,
     choose_target,
@@ -107,6 +108,7 @@ def upload(  # noqa: PLR0913  one argument an option
             "--no-save", help="Keep it in the enclave's memory only, not on its disk."
         ),
     ] = False,
+    proof: ProofOption = None,
     owner_token: OwnerTokenOption = None,
     owner_token_file: OwnerTokenFileOption = None,
     policy: PolicyOption = None,
@@ -134,7 +136,10 @@ def upload(  # noqa: PLR0913  one argument an option
             owner_token=token,
             save_model=not no_save,
             progress=progress,
+            sign=proof is not None,
         )
+    if proof is not None:
+        uploaded.save_to_file(proof)
     if as_json:
         issued = {"owner_token": uploaded.owner_token}
         console.print_json({**_fields(uploaded.model), **issued})

@@ -14,6 +14,7 @@ from blindai.cli.target import (
     JsonOption,
     ModelVersionOption,
     PolicyOption,
+    ProofOption,
     SimulationOption,
     choose_target,
     split_words,
@@ -44,6 +45,7 @@ def predict(  # noqa: PLR0913  one argument an option
         Path | None,
         typer.Option(metavar="FILE", help="Write the outputs to this .npz file."),
     ] = None,
+    proof: ProofOption = None,
     version: ModelVersionOption = None,
     digest: Annotated[
         str | None,
@@ -71,8 +73,14 @@ def predict(  # noqa: PLR0913  one argument an option
     inputs = tensor_files.load_inputs(Path(file))
     with target.connect() as connection:
         response = connection.predict(
-            model, inputs, model_version=version, model_digest=digest
+            model,
+            inputs,
+            model_version=version,
+            model_digest=digest,
+            sign=proof is not None,
         )
+    if proof is not None:
+        response.save_to_file(proof)
     if output is not None:
         tensor_files.save_outputs(output, response.output)
     if as_json:
@@ -107,13 +115,14 @@ def _print_outputs(response: "PredictResponse", output: Path | None) -> None:
     for tensor in response.output:
         shape = " x ".join(map(str, tensor.shape)) or "one number"
         label = printable(tensor.name)
-        table.add_row(label, tensor.datatype.value, shape, _first_values(tensor))
+        table.add_row(label, tensor.datatype.value, shape, first_values(tensor))
     screen.print(table)
     if output is not None:
         screen.print(f"written to {output}", soft_wrap=True)
 
 
-def _first_values(tensor: "Tensor") -> str:
+def first_values(tensor: "Tensor") -> str:
+    """The first few values of a tensor, for people."""
     values = tensor.as_numpy().ravel()
     shown = [_one_value(each) for each in values[:_SHOWN].tolist()]
     more = ["\u2026"] if values.size > _SHOWN else []

@@ -65,6 +65,16 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON value, for machines.")
 ]
 
+ProofOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--proof",
+        metavar="FILE",
+        help="Have the enclave sign what it did, and write the signed answer to this "
+        "file; see `blindai proof`.",
+    ),
+]
+
 TcbInfoOption = Annotated[
     Path | None,
     typer.Option(
@@ -137,7 +147,7 @@ def choose_target(
         )
     return Target(
         url=address,
-        policy=_choose_policy(policy, simulation=simulation),
+        policy=accepted(policy, simulation=simulation),
         api_key=choose_secret("api-key", api_key, api_key_file),
         endorsements=tuple(endorsements or ()),
     )
@@ -156,7 +166,12 @@ def split_words(words: Sequence[str], names: Sequence[str]) -> list[str]:
     raise typer.BadParameter(f"expected [URL] {' '.join(names)}, got {len(words)}")
 
 
-def _choose_policy(path: Path | None, *, simulation: bool) -> "Policy":
+def accepted(path: Path | None, *, simulation: bool) -> "Policy":
+    """The policy that a command's options mean.
+
+    Raises:
+        CommandError: If they name none, or contradict each other.
+    """
     from blindai.client.policies import choose_policy  # noqa: PLC0415  slow to import
 
     if simulation and path is not None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blindai.cli.encodings import decode
+from blindai.cli.protobuf import messages
 from blindai.errors import EvidenceError
 from blindai.protocol import cbor
 from blindai.protocol.attestation import (
@@ -35,7 +36,7 @@ from blindai.protocol.attestation import (
 from blindai.protocol.endorsements import encode_pem, parse_endorsements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
 _RSASSA: Final = 0x0014  # TPM_ALG_ID (TCG Algorithm Registry 1.34, table 3)
 _SHA256: Final = 0x000B
@@ -115,7 +116,7 @@ def _octets(value: object, what: str) -> bytes:
 def is_go_tpm(data: bytes) -> bool:
     """Whether bytes are an attestation of go-tpm-tools with a quote."""
     try:
-        return any(number == _QUOTES for number, _ in _messages(data))
+        return any(number == _QUOTES for number, _ in messages(data))
     except EvidenceError:
         return False
 
@@ -126,7 +127,7 @@ def read_go_tpm(data: bytes) -> Evidence:
     Raises:
         EvidenceError: If it has no such quote, or is malformed.
     """
-    fields = list(_messages(data))
+    fields = list(messages(data))
     quotes = [_quote(value) for number, value in fields if number == _QUOTES]
     found = next((each for each in quotes if each.hash == _SHA256), None)
     if found is None:
@@ -154,8 +155,8 @@ class _Quote:
 
 
 def _quote(data: bytes) -> _Quote:
-    fields: dict[int, bytes] = dict(_messages(data))
-    registers = list(_messages(fields.get(3, b""), numbers=True))
+    fields: dict[int, bytes] = dict(messages(data))
+    registers = list(messages(fields.get(3, b""), numbers=True))
     pcrs = dict(_pcr(value) for number, value in registers if number == 2)
     return _Quote(
         quote=fields.get(1, b""),
@@ -166,47 +167,9 @@ def _quote(data: bytes) -> _Quote:
 
 
 def _pcr(data: bytes) -> tuple[int, bytes]:
-    fields = dict(_messages(data, numbers=True))
+    fields = dict(messages(data, numbers=True))
     return _number(fields.get(1, b"")), fields.get(2, b"")
 
 
 def _number(data: bytes) -> int:
     return int.from_bytes(data, "big")
-
-
-def _messages(data: bytes, *, numbers: bool = False) -> Iterator[tuple[int, bytes]]:
-    """The fields of a protobuf message: byte strings, and numbers if they are wanted.
-
-    Protocol Buffers, "Encoding": a tag is the field's number and a wire type, 0 for a
-    number and 2 for a byte string with its length before it.
-
-    Raises:
-        EvidenceError: If the bytes are anything else.
-    """
-    place = 0
-    while place < len(data):
-        tag, place = _varint(data, place)
-        value, place = _varint(data, place)
-        match tag & 7:
-            case 0:
-                if numbers:
-                    yield tag >> 3, value.to_bytes(8, "big")
-            case 2 if value <= len(data) - place:
-                yield tag >> 3, data[place : place + value]
-                place += value
-            case _:
-                raise EvidenceError("TPM evidence: expected a protobuf message")
-
-
-def _varint(data: Sequence[int], place: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, below 2^63.
-
-    Raises:
-        EvidenceError: If there is none.
-    """
-    value = 0
-    for shift, octet in enumerate(data[place : place + 9]):
-        value |= (octet & 0x7F) << 7 * shift
-        if octet < 0x80:
-            return value, place + shift + 1
-    raise EvidenceError("TPM evidence: expected a protobuf message")

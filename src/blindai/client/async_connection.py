@@ -41,7 +41,11 @@ if TYPE_CHECKING:
 
 
 class AsyncConnection:
-    """A verified enclave, and what one can ask of it; as `Connection`."""
+    """A verified enclave, and what one can ask of it; as `Connection`.
+
+    Attributes:
+        prove_by_default: Whether to ask for a proof where a call does not say.
+    """
 
     def __init__(  # noqa: PLR0913  one argument a choice of the user's
         self,
@@ -53,9 +57,11 @@ class AsyncConnection:
         timeout: float = DEFAULT_TIMEOUT_S,
         endorsements: Brought = (),
         remember_stores: bool = True,
+        prove_by_default: bool = False,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `Connection`; the enclave is verified on entering, or on first use."""
+        self.prove_by_default = prove_by_default
         self._dialogue = Dialogue(api_key, timeout)
         self._transport = AsyncSealedTransport(
             address(addr),
@@ -89,13 +95,19 @@ class AsyncConnection:
         owner_token: str | None = None,
         save_model: bool = True,
         progress: Progress | None = None,
+        sign: bool | None = None,
     ) -> UploadResponse:
         """As `Connection.upload_model`."""
         file = await asyncio.to_thread(find_model, model)
         asking = self._dialogue.upload(
             file,
             model_name,
-            how=Uploading(owner_token, save_model=save_model, progress=progress),
+            how=Uploading(
+                owner_token,
+                save_model=save_model,
+                progress=progress,
+                sign=self._signs(sign),
+            ),
         )
         return await arun(asking, self._transport)
 
@@ -110,6 +122,7 @@ class AsyncConnection:
         model_version: int | None = None,
         model_digest: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  the enclave's time, not ours
+        sign: bool | None = None,
     ) -> PredictResponse:
         """As `Connection.predict`."""
         wanted = Prediction(
@@ -120,6 +133,7 @@ class AsyncConnection:
             model_version=model_version,
             model_digest=model_digest,
             timeout_s=timeout,
+            sign=self._signs(sign),
         )
         return await arun(self._dialogue.predict(model_name, wanted), self._transport)
 
@@ -146,6 +160,9 @@ class AsyncConnection:
         """As `Connection.configuration`."""
         digest = (await self.attestation()).keyset.config_digest
         return await arun(self._dialogue.configuration(digest), self._transport)
+
+    def _signs(self, sign: bool | None) -> bool:  # noqa: FBT001  as the caller said
+        return self.prove_by_default if sign is None else sign
 
     async def close(self) -> None:
         """Close the connections."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
+from blindai.client.proving import asking, prediction_proof, upload_proof
 from blindai.client.results import (
     ModelInfo,
     PredictResponse,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from blindai.client.model_file import ModelStream
+    from blindai.client.session import Session
 
 _T = TypeVar("_T")
 EMPTY = BufferStream(())
@@ -38,11 +40,13 @@ class Answer:
         status: HTTP status.
         headers: By lower-case name.
         content: The body.
+        session: What the request was sealed to, where it was.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes = field(repr=False)
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +147,9 @@ def upload(
     owner_token: str | None,
     *,
     save_model: bool = True,
+    nonce: bytes | None = None,
 ) -> Call[UploadResponse]:
-    """Send an ONNX file."""
+    """Send an ONNX file; for a nonce of 32 bytes, a proof comes back."""
 
     def read(answer: Answer) -> UploadResponse:
         fields = _json(answer)
@@ -153,7 +158,15 @@ def upload(
             raise ConflictError(
                 f"uploaded model: expected SHA-256 {stream.sha256}, got {taken.digest}"
             )
-        return UploadResponse(taken, _token(fields.get("owner_token", owner_token)))
+        proof = upload_proof(
+            answer.headers,
+            answer.session,
+            nonce,
+            model_name=name,
+            model_digest=stream.sha256,
+        )
+        token = _token(fields.get("owner_token", owner_token))
+        return UploadResponse(taken, token, proof)
 
     return Call(
         method="PUT",
@@ -165,6 +178,7 @@ def upload(
             "content-length": str(size_bytes),
             **_owner(owner_token),
             **({} if save_model else {SAVE_MODEL_HEADER: "false"}),
+            **asking(nonce),
         },
     )
 
@@ -181,7 +195,7 @@ def delete(
     )
 
 
-def infer(
+def infer(  # noqa: PLR0913  one argument a choice of the user's
     name: str,
     inputs: tuple[tensors.Tensor, ...],
     *,
@@ -189,8 +203,9 @@ def infer(
     model_version: int | None = None,
     model_digest: str | None = None,
     timeout_s: float | None = None,
+    salt: bytes | None = None,
 ) -> Call[PredictResponse]:
-    """Run a model."""
+    """Run a model; for a salt of 32 bytes, a proof comes back."""
     parameters: dict[str, tensors.Parameter] = {"binary_data_output": True}
     if timeout_s is not None:
         parameters["timeout"] = max(1, round(timeout_s * 1e6))
@@ -202,7 +217,16 @@ def infer(
     )
 
     def read(answer: Answer) -> PredictResponse:
-        return _prediction(answer, model_digest)
+        response = _prediction(answer, model_digest)
+        proof = prediction_proof(
+            answer.headers,
+            answer.session,
+            salt,
+            inputs=inputs,
+            outputs=[each.wire for each in response.output],
+            model_digest=response.model_digest,
+        )
+        return response if proof is None else replace(response, proof=proof)
 
     return Call(
         method="POST",
@@ -213,6 +237,7 @@ def infer(
         headers={
             "content-length": str(body.content_length),
             **_header_length(body.header_length),
+            **asking(salt),
         },
         timeout_s=timeout_s,
     )

@@ -47,6 +47,7 @@ class Connection:
 
     Attributes:
         attestation: Why the enclave may be trusted: claims, keys and transcript.
+        prove_by_default: Whether to ask for a proof where a call does not say.
     """
 
     def __init__(  # noqa: PLR0913  one argument a choice of the user's
@@ -59,6 +60,7 @@ class Connection:
         timeout: float = DEFAULT_TIMEOUT_S,
         endorsements: Brought = (),
         remember_stores: bool = True,
+        prove_by_default: bool = False,
         wire: httpx.BaseTransport | None = None,
     ) -> None:
         """Prepare; the enclave is verified on entering the context, or on first use.
@@ -74,9 +76,11 @@ class Connection:
                 the same among those that the enclave sends.
             remember_stores: Whether to keep, in the user's state folder, how new the
                 enclave's store of models was, so that an older one is noticed.
+            prove_by_default: Whether to ask for a proof where a call does not say.
             wire: Carries the sealed bytes; by default connections of its own, through
                 the proxy that the environment names.
         """
+        self.prove_by_default = prove_by_default
         self._dialogue = Dialogue(api_key, timeout)
         self._transport = SealedTransport(
             address(addr),
@@ -112,6 +116,7 @@ class Connection:
         owner_token: str | None = None,
         save_model: bool = True,
         progress: Progress | None = None,
+        sign: bool | None = None,
     ) -> UploadResponse:
         """Upload an ONNX model, with the files of weights beside it.
 
@@ -126,16 +131,23 @@ class Connection:
             save_model: Whether it is to outlive the enclave's process, where that keeps
                 models at all; otherwise it is in memory only.
             progress: Called with the bytes sent so far and all of them.
+            sign: Whether the enclave signs what it took in; see `response.proof`.
 
         Raises:
             ConfigurationError: If there is no such model.
             ModelRefusedError: If the enclave does not admit it.
             ConflictError: If the name is somebody else's.
+            ProofError: If the proof does not hold.
         """
         asking = self._dialogue.upload(
             find_model(model),
             model_name,
-            how=Uploading(owner_token, save_model=save_model, progress=progress),
+            how=Uploading(
+                owner_token,
+                save_model=save_model,
+                progress=progress,
+                sign=self._signs(sign),
+            ),
         )
         return run(asking, self._transport)
 
@@ -150,6 +162,7 @@ class Connection:
         model_version: int | None = None,
         model_digest: str | None = None,
         timeout: float | None = None,
+        sign: bool | None = None,
     ) -> PredictResponse:
         """Run a model.
 
@@ -164,8 +177,11 @@ class Connection:
             model_digest: SHA-256 that the model must have, 64 hexadecimal digits; of
                 several versions, the one that has it runs.
             timeout: How long the enclave may take, in seconds.
+            sign: Whether the enclave signs what it did; see `response.proof`. As
+                `prove_by_default` says, if not given.
 
         Raises:
+            ProofError: If the proof does not hold.
             TensorError: If the inputs are not the model's.
             NotFoundError: If there is no such model, or not this version.
             ConflictError: If the model is not the one that was pinned.
@@ -178,6 +194,7 @@ class Connection:
             model_version=model_version,
             model_digest=model_digest,
             timeout_s=timeout,
+            sign=self._signs(sign),
         )
         return run(self._dialogue.predict(model_name, wanted), self._transport)
 
@@ -215,6 +232,9 @@ class Connection:
         digest = self.attestation.keyset.config_digest
         return run(self._dialogue.configuration(digest), self._transport)
 
+    def _signs(self, sign: bool | None) -> bool:  # noqa: FBT001  as the caller said
+        return self.prove_by_default if sign is None else sign
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
@@ -246,6 +266,7 @@ def connect(  # noqa: PLR0913  as Connection, which users know
     timeout: float = DEFAULT_TIMEOUT_S,
     endorsements: Brought = (),
     remember_stores: bool = True,
+    prove_by_default: bool = False,
 ) -> Connection:
     """Connect to an enclave, and verify it before anything else; see `Connection`.
 
@@ -262,5 +283,6 @@ def connect(  # noqa: PLR0913  as Connection, which users know
         timeout=timeout,
         endorsements=endorsements,
         remember_stores=remember_stores,
+        prove_by_default=prove_by_default,
     )
     return connection.__enter__()

@@ -7,6 +7,7 @@ caller wanted. `Connection` and `AsyncConnection` run the same flows.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -21,6 +22,7 @@ from blindai.client.plain import PlainRequest
 from blindai.client.results import ServerInfo
 from blindai.client.streams import BufferStream
 from blindai.errors import ConfigurationError, TensorError, TransportError
+from blindai.protocol.commitments import SALT_BYTES
 
 if TYPE_CHECKING:
     from blindai.client.model_file import ModelFile, Progress
@@ -91,9 +93,10 @@ class Prediction:
     model_version: int | None = None
     model_digest: str | None = None
     timeout_s: float | None = None
+    sign: bool = False
 
     def call(self, model: ModelInfo) -> Call[PredictResponse]:
-        """The call that runs a model."""
+        """The call that runs a model; its salt, if it has one, serves it alone."""
         return calls.infer(
             model.name,
             as_tensors(self.inputs, model.inputs, self.dtype, self.shape),
@@ -101,6 +104,7 @@ class Prediction:
             model_version=self.model_version,
             model_digest=self.model_digest,
             timeout_s=self.timeout_s,
+            salt=_salt(sign=self.sign),
         )
 
     def fits(self, model: ModelInfo) -> bool:
@@ -117,6 +121,7 @@ class Uploading:
     owner_token: str | None = field(default=None, repr=False)
     save_model: bool = field(default=True, kw_only=True)
     progress: Progress | None = field(default=None, kw_only=True)
+    sign: bool = field(default=False, kw_only=True)
 
 
 class Dialogue:
@@ -154,7 +159,12 @@ class Dialogue:
         token = how.owner_token or self._owner_tokens.get(chosen)
         uploaded: UploadResponse = yield self._ask(
             calls.upload(
-                chosen, stream, file.size_bytes, token, save_model=how.save_model
+                chosen,
+                stream,
+                file.size_bytes,
+                token,
+                save_model=how.save_model,
+                nonce=_salt(sign=how.sign),
             )
         )
         self._forget(chosen)
@@ -235,11 +245,15 @@ class Dialogue:
         return Ask(call, request)
 
 
+def _salt(*, sign: bool) -> bytes | None:
+    return secrets.token_bytes(SALT_BYTES) if sign else None
+
+
 def _answer(response: PlainResponse, content: bytes) -> Answer:
     headers = {
         name.decode(): value.decode("latin-1") for name, value in response.fields
     }
-    return Answer(response.status, headers, content)
+    return Answer(response.status, headers, content, response.session)
 
 
 def address(addr: str | None) -> str:

@@ -128,7 +128,13 @@ class Door:
         )
         warn_of_danger(result)
         recall = partial(self._stores.recall, enclave_name(result))
-        self.session = Session(result, os.getpid, (yield Blocking(recall)))
+        self.session = Session(
+            result,
+            os.getpid,
+            (yield Blocking(recall)),
+            collection=evidence,
+            brought=self._endorsements,
+        )
         return self.session
 
     def pass_through(self, request: PlainRequest) -> Flow[PlainResponse]:
@@ -198,7 +204,7 @@ class Door:
                 content: bytes = yield ReadContent(opened)
                 self._correct_clock(head, content)
                 opened.put_back(content)
-            return PlainResponse(head.status, head.fields, opened)
+            return PlainResponse(head.status, head.fields, opened, session)
         except BaseException:
             yield Close(response)
             raise

@@ -28,7 +28,7 @@ def as_tensors(
     dtype: object = None,
     shape: object = None,
 ) -> tuple[Tensor, ...]:
-    """Name and type what a caller wants to send.
+    """Name and type what a caller wants to send, in the model's order.
 
     Args:
         inputs: An array or tensor; a list of numbers; a list of several of these, in
@@ -47,15 +47,16 @@ def as_tensors(
         expected = ", ".join(known)
         raise TensorError(f"inputs: expected {expected}, got {', '.join(unknown)}")
     several = len(by_name) > 1
-    return tuple(
-        as_tensor(
+    tensors = {
+        name: as_tensor(
             value,
             known[name],
             _one(dtype, index) if several else dtype,
             _one_shape(shape, index) if several else shape,
         )
         for index, (name, value) in enumerate(by_name.items())
-    )
+    }
+    return tuple(tensors[name] for name in known if name in tensors)
 
 
 def as_tensor(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from blindai.client.session import Session
     from blindai.client.streams import OpenedStream, Stream
     from blindai.protocol.bhttp import Fields
 
@@ -49,8 +50,10 @@ class PlainResponse:
         status: HTTP status.
         fields: Names, in lower case, and values.
         content: Opened as it is read; changed or cut short, it raises.
+        session: What the request was sealed to.
     """
 
     status: int
     fields: Fields = field(repr=False)
     content: OpenedStream = field(repr=False)
+    session: Session

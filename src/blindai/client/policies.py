@@ -16,6 +16,7 @@ from blindai.verifier import Policy
 if TYPE_CHECKING:
     from os import PathLike
 
+    from blindai.proofs import ProofResult
     from blindai.verifier import AttestationResult
 
 
@@ -98,6 +99,26 @@ def read_policy_file(path: Path) -> str:
         raise ConfigurationError(
             f"policy {path}: cannot be read: {reason(error)}"
         ) from error
+
+
+def warn_of_worthless(result: ProofResult) -> None:
+    """Say, each time, that a proof which the policy let through proves nothing."""
+    if result.attestation is None:
+        return
+    if result.simulated:
+        warnings.warn(
+            "this proof is of a SIMULATED enclave, whose keys are public: anybody can "
+            "have made it",
+            SimulationWarning,
+            stacklevel=4,
+        )
+    if result.attestation.claims.debug:
+        warnings.warn(
+            "this proof is of an enclave in DEBUG mode: whoever ran it could read and "
+            "change what is in it",
+            DebugWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_danger(result: AttestationResult) -> None:

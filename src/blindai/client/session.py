@@ -7,6 +7,7 @@ async transports move the bytes between them and decide nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import (
@@ -15,13 +16,16 @@ from blindai.errors import (
 )
 from blindai.protocol import bhttp, kem, ohttp
 from blindai.protocol import ohttp_chunked as chunked
+from blindai.protocol.attestation import parse_attestation
 from blindai.protocol.bhttp import Content, RequestHead, ResponseHead
 from blindai.protocol.bhttp_decoder import ResponseDecoder
+from blindai.verifier.endorsed import bring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from blindai.protocol.attestation import Attestation, Endorsement
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.store_mark import StoreMark
     from blindai.verifier.result import AttestationResult
@@ -42,6 +46,9 @@ class Session:
         result: AttestationResult,
         process: Callable[[], int],
         seen: Mapping[bytes, StoreMark] | None = None,
+        *,
+        collection: bytes = b"",
+        brought: tuple[Endorsement, ...] = (),
     ) -> None:
         """Take the enclave's preferred key.
 
@@ -50,6 +57,8 @@ class Session:
             process: Names the running process, so that no key which was made ahead is
                 used twice, in a process and in its fork.
             seen: How new its stores were when they were last seen; unknown if None.
+            collection: What was verified: the CMW collection that came.
+            brought: Endorsements that this client brought to it.
 
         Raises:
             ProtocolError: If the enclave offers no key that is known here.
@@ -61,6 +70,9 @@ class Session:
         offered = [by_kem[kind] for kind in _PREFERENCE if kind in by_kem]
         if not offered:
             raise ProtocolError("keyset: expected a key of X-Wing or X25519, got none")
+        self._collection = collection
+        self._brought = brought
+        self._attestation: Attestation | None = None
         self._config = offered[0]
         self._process = process
         self._spare: list[tuple[int, chunked.RequestSealer]] = []
@@ -68,6 +80,17 @@ class Session:
     def usable(self, now: datetime) -> bool:
         """Whether the enclave still wants requests sealed to this key."""
         return now <= self.result.keyset.not_after
+
+    @property
+    def attestation(self) -> Attestation:
+        """What was verified, for whoever wants to verify it again."""
+        if self._attestation is None:
+            came = parse_attestation(self._collection)
+            evidence = came.evidence
+            whole = bring(evidence.endorsements, self._brought)
+            evidence = replace(evidence, endorsements=whole)
+            self._attestation = replace(came, evidence=evidence)
+        return self._attestation
 
     def begin(self, head: RequestHead) -> Sealing:
         """Begin to seal a request; each needs a sealing of its own."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blindai.errors import InternalError
 from blindai.inference.isolation import Feed, Outcome
+from blindai.protocol.proof import Batch
 from blindai.protocol.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -87,12 +88,13 @@ def split(outcome: Outcome, requests: Sequence[Request]) -> list[Outcome]:
     rows = sum(request.rows for request in requests)
     if any(output.shape[:1] != (rows,) for output in outcome.outputs):
         raise InternalError("batch: expected as many rows out as in, got others")
+    batch = Batch(requests=len(requests), rows=rows)
     parts = []
     start = 0
     for request in requests:
         end = start + request.rows
         outputs = tuple(_rows(output, start, end) for output in outcome.outputs)
-        parts.append(Outcome(outputs, outcome.inference_time_s))
+        parts.append(Outcome(outputs, outcome.inference_time_s, batch))
         start = end
     return parts
 

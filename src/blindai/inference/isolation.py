@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from blindai.errors import ModelCrashedError
+from blindai.protocol.proof import ALONE, Batch
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,10 +61,12 @@ class Outcome:
     Attributes:
         outputs: The outputs asked for, in that order.
         inference_time_s: Seconds the model took, without waiting.
+        batch: What ran together.
     """
 
     outputs: tuple[Tensor, ...] = field(repr=False)
     inference_time_s: float
+    batch: Batch = ALONE
 
 
 class Lane(Protocol):

@@ -31,6 +31,7 @@ from blindai.errors import (
     TooLargeError,
 )
 from blindai.inference import binding
+from blindai.inference.identity import PROVIDER
 from blindai.inference.isolation import Outcome
 from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
@@ -228,7 +229,7 @@ def load(
         session = onnxruntime.InferenceSession(
             source,
             options,
-            providers=["CPUExecutionProvider"],
+            providers=[PROVIDER],
             enable_fallback=False,
         )
     except UnicodeDecodeError as error:
@@ -247,6 +248,8 @@ def _session_options(
     threads: int, size_bytes: int, *, exact: bool
 ) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
+    # Proofs say so: see `identity.OPTIMISATION`.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     if exact:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.blocking import Threads
 from blindai.inference.engine import Engine, EngineLimits
+from blindai.inference.identity import identify
 from blindai.inference.observer import Silent
 from blindai.inference.queueing import ANONYMOUS
 from blindai.inference.room import NO_QUOTA, Quota, StoreLimits
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from blindai.inference.model import ModelInfo
     from blindai.inference.observer import Observer
     from blindai.inference.spool import Spool
+    from blindai.protocol.proof import Batch
     from blindai.protocol.store_mark import StoreMark
     from blindai.protocol.tensor import Tensor
 
@@ -73,11 +75,13 @@ class InferResult:
         outputs: The outputs asked for, in that order.
         model: The model that ran.
         inference_time_s: Seconds the model took, without waiting.
+        batch: What ran together.
     """
 
     outputs: tuple[Tensor, ...] = field(repr=False)
     model: ModelInfo
     inference_time_s: float
+    batch: Batch
 
 
 class InferenceService:
@@ -90,6 +94,7 @@ class InferenceService:
 
     Attributes:
         skipped: Sealed files that were not loaded at start; report them.
+        runtime: What computes here.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class InferenceService:
         observer: Observer | None = None,
     ) -> None:
         self._preload = settings.preload
+        self.runtime = identify(settings.process.threads)
         observer = observer or Silent()
         self._threads = Threads()
         self._scheduler = Scheduler(settings.slots, settings.weights, observer)
@@ -250,7 +256,9 @@ class InferenceService:
         outcome = await self._engine.infer(
             found.require(), tenant, tensors, outputs, deadline
         )
-        return InferResult(outcome.outputs, found.info, outcome.inference_time_s)
+        return InferResult(
+            outcome.outputs, found.info, outcome.inference_time_s, outcome.batch
+        )
 
     async def close(self) -> None:
         """Stop runs, refuse who waits, end all workers, forget all models."""

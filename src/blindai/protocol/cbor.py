@@ -4,7 +4,8 @@ Bytes that are hashed or signed are read and written here only. `decode` refuses
 second writer could have written differently: indefinite lengths, duplicate or unsorted
 keys, long integers, trailing bytes. `decode_preferred` is for what other makers sign:
 each value in its shortest form, but maps in any order and with keys of any type.
-`decode_loosely` is for their envelopes.
+`decode_loosely` is for their envelopes. `decode_claims` is `decode` for maps as COSE
+and CWT have them, some of whose keys are small integers.
 
 No tag is given its meaning: dates and regular expressions are not for us, and with
 shared references a few bytes make a value of any size.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Final, Never
 
 import cbor2
 
@@ -25,25 +26,43 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
+# Keys of one byte come before all text, whichever of RFC 8949's two orders is meant.
+_SMALL: Final = range(-24, 24)
 
 
 def encode(value: object) -> bytes:
     """Encode a value of text, bytes, numbers, booleans, null, lists and maps.
 
-    Maps have text keys only, where length-first and bytewise order agree.
+    Maps have keys of text or integers from -24 to 23 only, where length-first and
+    bytewise order agree.
     """
     return cbor2.dumps(value, canonical=True)
 
 
-def decode(data: bytes) -> object:
-    """Read exactly one deterministically encoded value of at most 1 MiB, no tags.
+def decode(data: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """Read exactly one deterministically encoded value, no tags, text as keys.
+
+    Args:
+        data: The bytes.
+        max_bytes: How many there may be.
 
     Raises:
         ProtocolError: If the bytes are not that.
     """
-    value = _read(data, _Untagged(), strict_keys=True)
-    if encode(value) != data:
-        raise ProtocolError("CBOR: expected the deterministic encoding, got another")
+    value = _read(data, _Untagged(), strict_keys=True, max_bytes=max_bytes)
+    _require_deterministic(value, data)
+    return value
+
+
+def decode_claims(data: bytes) -> object:
+    """As `decode`, of at most 1 MiB, with integers from -24 to 23 as keys too.
+
+    Raises:
+        ProtocolError: If the bytes are not that.
+    """
+    value = _read(data, _Untagged(), strict_keys=False)
+    _require_small_keys(value)
+    _require_deterministic(value, data)
     return value
 
 
@@ -62,15 +81,46 @@ def decode_preferred(data: bytes) -> object:
     return value
 
 
-def decode_loosely(data: bytes) -> object:
-    """Read exactly one CBOR value of at most 1 MiB, definite lengths, unique keys.
+def decode_loosely(data: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """Read exactly one CBOR value, definite lengths, unique keys.
 
     A tagged value becomes a `CBORTag`, whatever the tag.
+
+    Args:
+        data: The bytes.
+        max_bytes: How many there may be.
 
     Raises:
         ProtocolError: If the bytes are not CBOR, too many, or nested too deeply.
     """
-    return _read(data, _Tagged(), strict_keys=False)
+    return _read(data, _Tagged(), strict_keys=False, max_bytes=max_bytes)
+
+
+def _require_deterministic(value: object, data: bytes) -> None:
+    if encode(value) != data:
+        raise ProtocolError("CBOR: expected the deterministic encoding, got another")
+
+
+def _require_small_keys(value: object) -> None:
+    """Hold keys of maps, at all depths, to what `encode` orders.
+
+    `true` and `1.0` are keys too, and equal to 1 in Python.
+
+    Raises:
+        ProtocolError: If there are others.
+    """
+    match value:
+        case list():
+            children = value
+        case dict():
+            for key in value:
+                if type(key) is not str and not (type(key) is int and key in _SMALL):
+                    raise ProtocolError("CBOR: expected text or small integers as keys")
+            children = list(value.values())
+        case _:
+            return
+    for child in children:
+        _require_small_keys(child)
 
 
 class _Tagged(dict[int, "Callable[[object, bool], object]"]):
@@ -96,10 +146,11 @@ def _read(
     tags: dict[int, Callable[[object, bool], object]],
     *,
     strict_keys: bool,
+    max_bytes: int = MAX_BYTES,
 ) -> object:
-    if len(data) > MAX_BYTES:
+    if len(data) > max_bytes:
         raise ProtocolError(
-            f"CBOR: expected at most {MAX_BYTES} bytes, got {len(data)}"
+            f"CBOR: expected at most {max_bytes} bytes, got {len(data)}"
         )
     stream = BytesIO(data)
     decoder = cbor2.CBORDecoder(

@@ -86,14 +86,18 @@ def encode(message: Record | Collection) -> bytes:
     return cbor.encode(_plain(message))
 
 
-def parse(data: bytes) -> Record | Collection:
+def parse(data: bytes, max_bytes: int = cbor.MAX_BYTES) -> Record | Collection:
     """Read a record, a tagged record or a collection.
+
+    Args:
+        data: The bytes.
+        max_bytes: How many there may be.
 
     Raises:
         EvidenceError: If the bytes are none of these, or pass a limit.
     """
     try:
-        value = cbor.decode_loosely(data)
+        value = cbor.decode_loosely(data, max_bytes)
     except ProtocolError as error:
         raise EvidenceError(f"CMW: {error.message}") from error
     return _message(value, depth=0)

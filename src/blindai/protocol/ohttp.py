@@ -152,11 +152,13 @@ class Encapsulation:
     """What both ends share once a request has begun.
 
     Attributes:
+        key_id: Of the key that the request is sealed to.
         enc: The encapsulated key; a replayed request has the same.
         label: Whether messages are whole or chunked.
         context: HPKE context of the request.
     """
 
+    key_id: int
     enc: bytes
     label: Label
     context: hpke.Context = field(repr=False)
@@ -192,7 +194,9 @@ def begin_request(
     aead = aead or first
     header = _header(config.key_id, hpke.Suite(config.key.kem, kdf, aead))
     sender = hpke.setup_sender(config.key, kdf, aead, _info(label, header))
-    return header + sender.enc, Encapsulation(sender.enc, label, sender.context)
+    return header + sender.enc, Encapsulation(
+        config.key_id, sender.enc, label, sender.context
+    )
 
 
 def header_bytes(keys: Mapping[int, GatewayKey], start: Bytes) -> int:
@@ -228,7 +232,7 @@ def accept_request(
         if header[:HEADER_BYTES] == expected:
             info, enc = _info(label, expected), header[HEADER_BYTES:]
             context = hpke.setup_receiver(enc, key.private, kdf, aead, info)
-            return Encapsulation(enc, label, context)
+            return Encapsulation(key.key_id, enc, label, context)
     raise UnknownKeyError(f"key {key.key_id}: expected its published algorithms")
 
 

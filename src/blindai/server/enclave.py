@@ -24,6 +24,7 @@ from blindai.protocol import keyset, ohttp
 from blindai.protocol.attestation import Attestation, encode_attestation
 from blindai.protocol.kem import Kem, generate
 from blindai.server.backoff import Backoff
+from blindai.server.proving import Signer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -79,7 +80,7 @@ class _Generation:
     keyset: keyset.Keyset
     encoded: bytes
     keys: tuple[ohttp.GatewayKey, ...] = field(repr=False)
-    proof_key: Ed25519PrivateKey = field(repr=False)
+    signer: Signer
     attestation: Attestation | None = None
     attested_at: float = 0.0
 
@@ -178,12 +179,18 @@ class Enclave:
         self._next_key_id = secrets.randbelow(256)
         self._generations: list[_Generation] = []
         self._keys: dict[int, ohttp.GatewayKey] = {}
+        self._signers: dict[int, Signer] = {}
         self._change_at = clock()
 
     def keys(self) -> Mapping[int, ohttp.GatewayKey]:
         """The keys that open requests now, by key id."""
         self._refresh()
         return self._keys
+
+    @property
+    def signers(self) -> Mapping[int, Signer]:
+        """What signs by the keysets of the keys that `keys` gave last, by key id."""
+        return self._signers
 
     def key_configs(self) -> bytes:
         """The current key configurations, `application/ohttp-keys`."""
@@ -323,6 +330,7 @@ class Enclave:
             live.append(self._make_generation(now))
         self._generations = live
         self._keys = {key.key_id: key for each in live for key in each.keys}
+        self._signers = {key.key_id: each.signer for each in live for key in each.keys}
         self._change_at = min(
             live[-1].keyset.not_after - overlap, live[0].keyset.not_after + grace
         )
@@ -344,9 +352,9 @@ class Enclave:
             not_after=made_at + self._lifetimes.keys,
             tls_spki=self._measured.tls_spki,
         )
-        return _Generation(
-            keyset=made, encoded=made.encode(), keys=keys, proof_key=proof_key
-        )
+        encoded = made.encode()
+        signer = Signer(keyset.digest(encoded), made.config_digest, proof_key)
+        return _Generation(keyset=made, encoded=encoded, keys=keys, signer=signer)
 
     def _take_key_id(self) -> int:
         """The next key id: with two a generation, 128 generations have their own."""

@@ -72,7 +72,8 @@ class Gateway:
 
         app = Gateway(inner_app, enclave)
 
-    The application finds the request's id in `scope["extensions"]["blindai"]`.
+    The application finds the request's id in `scope["extensions"]["blindai"]`, and what
+    signs by the keyset that the request is sealed to.
     """
 
     def __init__(
@@ -137,7 +138,8 @@ class Gateway:
         if kind is None:
             await _answer(send, 415)
             return
-        opener = kind.opener(self._enclave.keys(), self._limits.max_whole_bytes)
+        keys, signers = self._enclave.keys(), self._enclave.signers
+        opener = kind.opener(keys, self._limits.max_whole_bytes)
         timeout_s = self._limits.idle_timeout_s
         inbound = Inbound(receive, opener, self._message_limits, timeout_s)
         try:
@@ -152,6 +154,8 @@ class Gateway:
         try:
             self._admit(opener.encapsulation.enc, head)
             inner = inner_scope(scope, head, call.request_id)
+            signer = signers[opener.encapsulation.key_id]
+            inner["extensions"]["blindai"]["signer"] = signer
         except errors.BlindAIError as error:
             await call.refuse(error, self._enclave.now())
         else:

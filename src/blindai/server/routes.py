@@ -38,6 +38,7 @@ from blindai.protocol.names import SAVE_MODEL_HEADER
 from blindai.server.answers import metadata, outcome, row
 from blindai.server.auth import Authenticator
 from blindai.server.observability.record import current
+from blindai.server.proving import Prover
 from blindai.server.quotas import Quotas
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Routes:
         self._settings = settings
         self._authenticator = Authenticator(settings.api_keys)
         self._quotas = Quotas(settings)
+        always = settings.proofs.always
+        self._prover = Prover(service.runtime, clock, always=always)
 
     def table(self) -> list[Route]:
         """All routes; they are tried one by one, so the most used is first."""
@@ -146,6 +149,7 @@ class Routes:
         with self._admitted(request, "infer") as principal:
             name, version = _asked_for(request)
             self._service.model(name, version)  # before its inputs are read
+            wanted = self._prover.wanted(request)
             body = await _read(request, self._settings.inference.max_request_bytes)
             asked = tensors.parse_request(body, _header_length(request), _LIMITS)
             async with _while_connected(request):
@@ -158,7 +162,10 @@ class Routes:
                     deadline=time.monotonic() + self._timeout_s(asked),
                     digest=_pinned_digest(asked),
                 )
-            return outcome(asked, result)
+            proof = {}
+            if wanted is not None:
+                proof = await self._prover.predict(wanted, asked.inputs, result)
+            return outcome(asked, result, proof)
 
     async def upload(self, request: Request) -> Response:
         """Take an ONNX file in, under a name."""
@@ -167,6 +174,7 @@ class Routes:
             owner = self._owner(principal, name)
             quota = self._quotas.kept(owner.removeprefix("key:"))
             save = _wants_saved(request)
+            wanted = self._prover.wanted(request)
             # what can be refused is, before the upload and not after it
             self._service.require_place(name, owner, quota)
             with self._service.spool() as spool:
@@ -177,7 +185,8 @@ class Routes:
             answer = metadata(model, self._service.versions(name))
             if principal.new_owner_token is not None:
                 answer["owner_token"] = principal.new_owner_token
-            return JSONResponse(answer, status_code=201)
+            proof = self._prover.upload(wanted, model) if wanted else None
+            return JSONResponse(answer, status_code=201, headers=proof)
 
     async def delete(self, request: Request) -> Response:
         """Delete a model, or one version of it."""

@@ -199,6 +199,18 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProofSettings:
+    """What is signed.
+
+    Attributes:
+        always: Whether each run and each upload is, whoever asks for it; otherwise
+            those whose client asks.
+    """
+
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """One API key, of which only the digest is known here.
 
@@ -279,6 +291,7 @@ class Settings:
         inference: How they run.
         batching: Which models run requests together.
         gateway: How the sealed door is kept.
+        proofs: What is signed.
         preload: Which models are served from the start.
         quota: What one API key may use, where it says nothing else.
         api_keys: Who may do what; with none, everybody may infer and upload.
@@ -289,6 +302,7 @@ class Settings:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     batching: tuple[BatchSettings, ...] = ()
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    proofs: ProofSettings = field(default_factory=ProofSettings)
     preload: tuple[PreloadSettings, ...] = ()
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     api_keys: tuple[ApiKey, ...] = ()

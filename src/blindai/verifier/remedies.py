@@ -48,7 +48,25 @@ _NO_DEBUG: Final = (
     " debug mode; send nothing until then."
 )
 
+_FORGED_PROOF: Final = (
+    "Do not rely on it: these bytes were changed, or never signed by this enclave. Ask"
+    " whoever gave you the proof."
+)
+_OTHER_THING: Final = (
+    "This proof is of something else than you expected: another run, another model, or"
+    " other tensors. Do not rely on it for this one."
+)
+
 _TABLE: Final[Mapping[str, str]] = {
+    "proof signature": _FORGED_PROOF,
+    "proof keyset": _FORGED_PROOF,
+    "proof configuration": _FORGED_PROOF,
+    "proof time": _FORGED_PROOF,
+    "payload signature": _FORGED_PROOF,
+    "disclosed *": (
+        "Do not believe this tensor: it is none of those that the proof is about."
+    ),
+    "proof *": _OTHER_THING,
     "format": _FORMAT,
     "*revocation list: validity": _EXPIRED,
     "* list": _FORGED,

@@ -1,0 +1,70 @@
+"""`blindai proof chain`: what is missing, what contradicts itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.proofs.making import Made
+from typer.testing import Result
+
+from blindai.protocol.proof_file import encode_proof_file
+
+Run = Callable[..., Result]
+DATA = Path(__file__).parents[1] / "data" / "proofs"
+
+
+def test_all_proofs_of_an_enclave_are_a_whole_chain(run: Run, proved: Path) -> None:
+    files = [proved / f"{number}.proof" for number in (2, 0, 1)]
+
+    result = run("proof", "chain", *files, "--simulation")
+
+    assert result.exit_code == 0
+    assert "whole" in result.stdout
+
+
+def test_a_hole_is_seen(run: Run, proved: Path) -> None:
+    files = (proved / "0.proof", proved / "2.proof")
+
+    result = run("proof", "chain", *files, "--simulation", "--json")
+
+    assert result.exit_code == 13
+    assert json.loads(result.stdout)[0]["gaps"] == [[1, 1]]
+
+
+def test_a_hole_is_told_in_words(run: Run, proved: Path) -> None:
+    assert (
+        "missing: 0 to 1"
+        in run("proof", "chain", proved / "2.proof", "--simulation").stdout
+    )
+
+
+def test_a_repeat_is_seen(run: Run, proved: Path) -> None:
+    files = [proved / name for name in ("0.proof", "1.proof", "bare1.proof", "2.proof")]
+
+    result = run("proof", "chain", *files, "--simulation")
+
+    assert result.exit_code == 14
+    assert "the same proof" in result.stdout
+
+
+def test_a_fork_is_seen(run: Run, tmp_path: Path) -> None:
+    """Another first proof of the same enclave, signed by its own key."""
+    made = Made()
+    files = [made.file(), made.file(made.claims(request_id=b"\x01" * 8))]
+    names = [tmp_path / f"{number}.proof" for number in range(len(files))]
+    for path, file in zip(names, files, strict=True):
+        path.write_bytes(encode_proof_file(file))
+
+    result = run("proof", "chain", *names, "--simulation")
+
+    assert result.exit_code == 15
+    assert "contradict each other" in result.stdout
+
+
+def test_a_chain_with_a_proof_that_is_refused_is_refused(run: Run) -> None:
+    result = run("proof", "chain", DATA / "refused" / "other-key.proof", "--simulation")
+
+    assert result.exit_code == 5
+    assert "other-key.proof" in result.stderr
