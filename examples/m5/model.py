@@ -79,7 +79,8 @@ LEAST, MOST = RATE_HZ * 7 // 10, RATE_HZ * 4
 WINDOW = RATE_HZ
 EPOCHS, BATCH, TOP_RATE = 8, 64, 4e-3
 SEED = 11
-WIDTHS = 128, 128, 256, 512
+WIDTHS = 64, 64, 128, 256
+"""Half of the paper's, which learns in a quarter of the time."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ def train(network: M5, parts: Clips) -> None:
             loss(network(sounds), wanted).backward()
             optimizer.step()
             schedule.step()
-        right = share(network, parts.choose)
-        print(f"epoch {epoch + 1}: {right:.1%} of {len(parts.choose)} clips")
+        right = share_of_windows(network, parts.choose)
+        print(f"epoch {epoch + 1}: {right:.1%} of {len(parts.choose)} seconds")
         if right > best:
             best = right
             kept = {name: each.clone() for name, each in network.state_dict().items()}
@@ -195,6 +196,16 @@ def window(sound: Clip, draw: np.random.Generator) -> Clip:
     start = int(draw.integers(max(1, len(sound) - WINDOW + 1)))
     piece = sound[start : start + WINDOW]
     return np.pad(piece, (0, WINDOW - len(piece)))
+
+
+def share_of_windows(network: M5, clips: Sequence[tuple[Clip, int]]) -> float:
+    """Of how many clips a second from anywhere is given to who speaks it."""
+    network.eval()
+    start = np.random.default_rng(SEED)
+    sounds = np.stack([window(each, start) for each, _ in clips])
+    with torch.no_grad():
+        said = network(torch.from_numpy(sounds)).argmax(1).numpy()
+    return float(np.mean(said == [speaker for _, speaker in clips]))
 
 
 def share(network: M5, clips: Sequence[tuple[Clip, int]]) -> float:
@@ -300,7 +311,7 @@ def build(path: Path, samples: Path) -> None:
     print(f"Allison in Spanish, never heard: {right:.1%} of {len(spanish)} clips")
     onnx.save(graph(network), path)
     firsts = [next(each for each in parts.test if each[1] == n) for n in range(6)]
-    check(path, network, [*firsts, *parts.test[:6]])
+    check(path, network, firsts)
     for (clip, number), name in zip(firsts, SPEAKERS, strict=True):
         write_wav(samples / f"{number + 1}-{name.split()[0].lower()}.wav", clip)
 
