@@ -57,7 +57,7 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
             kinds (progressive) six more.
     """
     graph = file.graph
-    file = image_files.require_image(file, max_pixels)
+    file, size = image_files.require_image(file, max_pixels)
     pixels = graph.op(
         f"{VISION}:DecodeImage",
         file,
@@ -66,9 +66,14 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
         ),
     )
     graph.known(pixels, TensorProto.UINT8, [None, None, None])
-    ones = np.array([1, 1, 3], np.int64)  # grey has one channel
-    colours = graph.op("Expand", pixels, ones)
-    return graph.op("Gather", colours, np.array([2, 1, 0]), axis=2)  # blue came first
+    grey = graph.op("Equal", graph.op("Shape", pixels, start=2), 1)
+    colours = graph.choose(
+        grey,
+        TensorProto.UINT8,
+        lambda body: _from_grey(body, pixels),
+        lambda body: _red_first(body, pixels),
+    )
+    return graph.op("Slice", colours, [0, 0], size, [0, 1])
 
 
 def resize(
@@ -200,7 +205,7 @@ def normalise(
         FP32.
     """
     graph = pixels.graph
-    numbers = graph.op("Mul", _float(graph, pixels), scale)
+    numbers = graph.op("Mul", _float(graph, pixels), float(scale))
     numbers = graph.op("Sub", numbers, np.array(mean, np.float32))
     numbers = graph.op("Div", numbers, np.array(std, np.float32))
     if blue_first:
@@ -208,6 +213,23 @@ def normalise(
     if channels_first:
         numbers = graph.op("Transpose", numbers, perm=[2, 0, 1])
     return graph.op("Unsqueeze", numbers, [0])
+
+
+def _red_first(graph: Graph, pixels: Value) -> Value:
+    """Pixels whose first channel was blue."""
+    return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)
+
+
+def _from_grey(graph: Graph, pixels: Value) -> Value:
+    """Pixels of one channel, of which the decoder turned each three around.
+
+    onnxruntime-extensions 0.15 takes what it decoded for three channels, with blue for
+    the last. There is always a multiple of three; see `image_files`.
+    """
+    threes = graph.op("Reshape", pixels, [-1, 3])
+    turned = graph.op("Gather", threes, np.array([2, 1, 0]), axis=1)
+    grey = graph.op("Reshape", turned, graph.op("Shape", pixels))
+    return graph.op("Expand", grey, np.array([1, 1, 3], np.int64))
 
 
 def _size(graph: Graph, pixels: Value) -> Value:

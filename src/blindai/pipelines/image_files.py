@@ -4,6 +4,10 @@ The decoder of onnxruntime-extensions ends its process where a JPEG is none, wai
 ever where one is cut off, and allocates what a header asks for. So here, by ONNX's own
 operators, the file has to be a PNG or JPEG, of a size that is decoded, and with an end.
 
+Where a JPEG is grey, the decoder swaps bytes behind the last pixel unless their number
+is a multiple of three (onnxruntime-extensions 0.15), so such a file is given a height
+that is one; what is below the image is cut off again.
+
 PNG: ISO/IEC 15948, 5.2 and 11.2.2. JPEG: ITU-T T.81, B.1 and B.2.
 """
 
@@ -33,7 +37,7 @@ _TAIL: Final = np.tile(_END, _MAX_SEGMENT // 2 + 8)
 length leads, there is one."""
 
 
-def require_image(file: Value, max_pixels: int) -> Value:
+def require_image(file: Value, max_pixels: int) -> tuple[Value, Value]:
     """A file, if it is an image that may be decoded; else the run fails.
 
     Args:
@@ -41,7 +45,8 @@ def require_image(file: Value, max_pixels: int) -> Value:
         max_pixels: The most that may be decoded.
 
     Returns:
-        The file, with an end behind it.
+        The file, with an end behind it, and the height and width of its image: INT64,
+        (2,).
     """
     graph = file.graph
     padded = graph.op("Concat", file, _TAIL, axis=0)
@@ -66,20 +71,38 @@ def require_image(file: Value, max_pixels: int) -> Value:
         " arithmetic), got another",
     )
     png = graph.op(
-        "Concat", _number(graph, padded, 16, 4), _number(graph, padded, 20, 4), axis=0
+        "Concat", _number(graph, padded, 20, 4), _number(graph, padded, 16, 4), axis=0
     )
     size = graph.op("Where", is_png, png, graph.op("Slice", frame, [0], [2]))
     pixels = graph.op("ReduceProd", size)
     some = graph.op("Greater", graph.op("ReduceMin", size), 0)
     padded = graph.require(padded, some, "image: expected some pixels, got none")
     few = graph.op("LessOrEqual", pixels, max_pixels)
-    return graph.require(
+    padded = graph.require(
         padded, few, f"image: expected at most {max_pixels} pixels, got more"
     )
+    return _with_rows_of_three(graph, padded, frame), size
+
+
+def _with_rows_of_three(graph: Graph, data: Value, frame: Value) -> Value:
+    """A grey JPEG with a multiple of three rows; everything else as it is."""
+    height, channels, at = (graph.op("Gather", frame, [index]) for index in (0, 2, 3))
+    threes = graph.op("Mul", graph.op("Div", graph.op("Add", height, 2), 3), 3)
+    digits = graph.op(
+        "Concat", graph.op("Div", threes, 256), graph.op("Mod", threes, 256), axis=0
+    )
+    places = graph.op("Add", at, [5, 6])
+    changed = graph.op(
+        "Where",
+        graph.op("Equal", channels, 1),
+        graph.op("Cast", digits, to=TensorProto.UINT8),
+        graph.op("Gather", data, places),
+    )
+    return graph.op("ScatterElements", data, places, changed, axis=0)
 
 
 def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
-    """Where a JPEG's first scan begins, and its height, width and channels.
+    """Where a JPEG's first scan begins; its height, width, channels, and where they are.
 
     Zeros where there is none of them.
     """
@@ -99,6 +122,7 @@ def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
             _number(body, data, body.op("Add", at, 5), 2),
             _number(body, data, body.op("Add", at, 7), 2),
             _number(body, data, body.op("Add", at, 9), 1),
+            at,
             axis=0,
         )
         is_segment = _is_one_of(body, kind, _SEGMENTS)
@@ -112,7 +136,7 @@ def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
         )
 
     int64 = TensorProto.INT64
-    carried = [([2], int64), ([0], int64), ([0, 0, 0], int64)]
+    carried = [([2], int64), ([0], int64), ([0, 0, 0, 0], int64)]
     _, start, frame = graph.loop(_MAX_SEGMENTS, carried, step)
     return start, frame
 
