@@ -78,11 +78,11 @@ def photograph(height: int = 120, width: int = 90, seed: int = 1) -> Array:
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def file_of(pixels: Array | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def file_of(pixels: Array | Image.Image, kind: str = "PNG", **options: object) -> bytes:
     """The bytes of an image's file."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     file = BytesIO()
-    image.save(file, kind, **options)
+    image.save(file, kind, **options)  # type: ignore[arg-type]  # Pillow's own
     return file.getvalue()
 
 

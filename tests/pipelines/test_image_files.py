@@ -52,6 +52,9 @@ DAMAGED = "image: expected a whole JPEG or PNG file, got a damaged one"
         (JPEG[:2] + b"\xff\xe1\0\0" + JPEG[2:], CUT),
         (JPEG[:2] + 3000 * b"\xff\xfe\0\2" + b"\xff\xd9", CUT),
         (JPEG[:2] + b"\xff\xd9" + JPEG[2:], CUT),
+        (JPEG[:2] + b"\xff\x01\0\2" + JPEG[2:], CUT),
+        (JPEG[:2] + b"\xff\xd0\0\2" + JPEG[2:], CUT),
+        (JPEG[:2] + b"x" + JPEG[2:], ANOTHER),
         (png_of(40_000, 40_000), LARGE),
         (png_of(0xFFFF_FFFF, 0xFFFF_FFFF), LARGE),
         (png_of(200_001, 1), LARGE),
@@ -81,9 +84,9 @@ def test_a_jpeg_that_says_it_is_twice_as_high_ends_all_the_same() -> None:
     assert decoder()(file=jpeg_of(90, 240))[0].shape == (240, 90, 3)
 
 
-@pytest.mark.parametrize("at", range(100, len(JPEG) - 2, 997))
+@pytest.mark.parametrize("at", [2, 300, 1000])
 def test_a_segment_that_lies_within_a_scan_ends_all_the_same(at: int) -> None:
-    lying = JPEG[:-300] + b"\xff\xfe\xff\xff" + JPEG[-300:]
+    lying = JPEG[:-at] + b"\xff\xfe\xff\xff" + JPEG[-at:]
 
     assert decoder()(file=lying)[0].shape == PHOTO.shape
 
@@ -98,7 +101,7 @@ def test_an_end_stands_wherever_a_segment_can_lead() -> None:
 
 def test_a_file_that_is_no_image_costs_no_time() -> None:
     pipeline = Pipeline()
-    file, _ = image_files.require_image(pipeline.file("file"), 1)
+    file = image_files.require_image(pipeline.file("file"), 1)
     pipeline.give(padded=file)
     most = JPEG[:2] + 100_000 * b"\xff\xfe\0\2"
 

@@ -57,7 +57,7 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
             kinds (progressive) six more.
     """
     graph = file.graph
-    file, size = image_files.require_image(file, max_pixels)
+    file = image_files.require_image(file, max_pixels)
     pixels = graph.op(
         f"{VISION}:DecodeImage",
         file,
@@ -65,15 +65,8 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
             "image: expected a whole JPEG or PNG file, got a damaged one"
         ),
     )
-    graph.known(pixels, TensorProto.UINT8, [None, None, None])
-    grey = graph.op("Equal", graph.op("Shape", pixels, start=2), 1)
-    colours = graph.choose(
-        grey,
-        TensorProto.UINT8,
-        lambda body: _from_grey(body, pixels),
-        lambda body: _red_first(body, pixels),
-    )
-    return graph.op("Slice", colours, [0, 0], size, [0, 1])
+    graph.known(pixels, TensorProto.UINT8, [None, None, 3])
+    return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)  # blue came first
 
 
 def resize(
@@ -213,23 +206,6 @@ def normalise(
     if channels_first:
         numbers = graph.op("Transpose", numbers, perm=[2, 0, 1])
     return graph.op("Unsqueeze", numbers, [0])
-
-
-def _red_first(graph: Graph, pixels: Value) -> Value:
-    """Pixels whose first channel was blue."""
-    return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)
-
-
-def _from_grey(graph: Graph, pixels: Value) -> Value:
-    """Pixels of one channel, of which the decoder turned each three around.
-
-    onnxruntime-extensions 0.15 takes what it decoded for three channels, with blue for
-    the last. There is always a multiple of three; see `image_files`.
-    """
-    threes = graph.op("Reshape", pixels, [-1, 3])
-    turned = graph.op("Gather", threes, np.array([2, 1, 0]), axis=1)
-    grey = graph.op("Reshape", turned, graph.op("Shape", pixels))
-    return graph.op("Expand", grey, np.array([1, 1, 3], np.int64))
 
 
 def _size(graph: Graph, pixels: Value) -> Value:

@@ -84,7 +84,7 @@ class Pipeline:
             )
         if any(each.name == name for each in (*self._inputs, *self._outputs)):
             raise ConfigurationError(
-                f"input {name!r}: expected a name of its own, got one that is taken"
+                f"input {name!r}: expected a name of its own, got a taken one"
             )
         sizes = [
             f"{name}_{index}" if size is None else size
@@ -139,7 +139,7 @@ class Pipeline:
         for name, value in outputs.items():
             if any(each.name == name for each in (*self._inputs, *self._outputs)):
                 raise ConfigurationError(
-                    f"output {name!r}: expected a name of its own, got one that is taken"
+                    f"output {name!r}: expected a name of its own, got a taken one"
                 )
             node = helper.make_node("Identity", [value.name], [name])
             self._graph.nodes.append(node)
