@@ -53,9 +53,9 @@ def ready(pipeline: Pipeline, limits: AdmissionLimits = ON) -> Ready:
 
 def _tensor(name: str, value: object, kind: Datatype) -> Tensor:
     if kind is Datatype.BYTES:
-        texts = [value] if isinstance(value, str) else value
-        array = np.empty(len(texts), object)  # type: ignore[arg-type]  # a list
-        array[:] = [text.encode() for text in texts]  # type: ignore[attr-defined]
+        texts: Any = [value] if isinstance(value, str) else value
+        array: Array = np.empty(len(texts), np.object_)
+        array[:] = [text.encode() for text in texts]
     elif isinstance(value, bytes):
         array = np.frombuffer(value, np.uint8)
     else:
@@ -82,7 +82,7 @@ def file_of(pixels: Array | Image.Image, kind: str = "PNG", **options: object) -
     """The bytes of an image's file."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     file = BytesIO()
-    image.save(file, kind, **options)  # type: ignore[arg-type]  # Pillow's own
+    image.save(file, kind, **options)
     return file.getvalue()
 
 

@@ -32,7 +32,7 @@ TEXTS = (
     "   ",
     "x²³ ½ Ⅷ ٣٤٥ e\u0301 n\u0303",
     "[SEP] [MASK] [UNK] <|im_start|>",
-    "don’t “quotes” – dash… ¿qué? «oui» 。、",
+    "don\u2019t “quotes” \u2013 dash… ¿qué? «oui» 。、",
     "हिन्दी عربى ไทย",
     "a" * 100,
     "a" * 101,
@@ -46,10 +46,10 @@ MAX_TOKENS = 24
 
 
 @cache
-def berts(lower: bool) -> tuple[Tokenizer, WordPieces]:  # noqa: FBT001
+def berts(case: str) -> tuple[Tokenizer, WordPieces]:
     """A tokeniser of BERT's kind, and its vocabulary."""
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
-    made.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106  no password
+    made.normalizer = normalizers.BertNormalizer(lowercase=case == "uncased")
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
         vocab_size=600, special_tokens=SPECIAL, show_progress=False, min_frequency=4
@@ -64,19 +64,21 @@ def berts(lower: bool) -> tuple[Tokenizer, WordPieces]:  # noqa: FBT001
     made.enable_truncation(MAX_TOKENS)
     made.enable_padding(pad_id=vocabulary["[PAD]"])
     tokens = tuple(sorted(vocabulary, key=vocabulary.__getitem__))
-    return made, WordPieces(tokens=tokens, lower=lower)
+    return made, WordPieces(tokens=tokens, lower=case == "uncased")
 
 
 @cache
-def gpts(digits_apart: bool) -> tuple[Tokenizer, str]:  # noqa: FBT001
+def gpts(digits: str) -> tuple[Tokenizer, str]:
     """A tokeniser of GPT-2's kind, and its file."""
     made = Tokenizer(models.BPE())
     steps: list[pre_tokenizers.PreTokenizer] = [
         pre_tokenizers.ByteLevel(add_prefix_space=False)
     ]
-    if digits_apart:
+    if digits == "apart":
         steps.insert(0, pre_tokenizers.Digits(individual_digits=True))
-    made.pre_tokenizer = pre_tokenizers.Sequence(steps) if digits_apart else steps[0]
+    made.pre_tokenizer = (
+        pre_tokenizers.Sequence(steps) if digits == "apart" else steps[0]
+    )
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=700,
@@ -90,7 +92,7 @@ def gpts(digits_apart: bool) -> tuple[Tokenizer, str]:  # noqa: FBT001
     return made, made.to_str()
 
 
-def document(digits_apart: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002
+def document() -> dict[str, object]:
     """The same file, to be changed."""
-    found: dict[str, object] = json.loads(gpts(digits_apart)[1])
+    found: dict[str, object] = json.loads(gpts("together")[1])
     return found

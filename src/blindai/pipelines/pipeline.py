@@ -218,7 +218,8 @@ def _declare(model: onnx.ModelProto) -> None:
     try:
         inferred = shape_inference.infer_shapes(outline, strict_mode=True)
     except shape_inference.InferenceError as error:
-        raise ConfigurationError(f"pipeline: {error}") from error
+        words = " ".join(str(error).split())
+        raise ConfigurationError(f"pipeline: {words}") from error
     for output, found in zip(model.graph.output, inferred.graph.output, strict=True):
         if not found.type.tensor_type.elem_type:
             raise ConfigurationError(
