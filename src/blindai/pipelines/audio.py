@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from blindai.pipelines.graph import Graph, Value
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_KINDS: Final = [_PCM * 100 + bits for bits in (8, 16, 24, 32)] + [_FLOAT * 100 + 32]
 _MAX_CHUNKS: Final = 1000
 _MAX_CHANNELS: Final = 8
 _RATES: Final = (1000, 384_000)  # Hz
@@ -173,57 +172,73 @@ def _chunks(graph: Graph, data: Value, size: Value) -> tuple[Value, Value, Value
     return found[0], found[1], found[2]
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """What a WAV file says of its data; all INT64, (1,)."""
+
+    tag: Value
+    channels: Value
+    rate: Value
+    bits: Value
+
+
+def _format(graph: Graph, data: Value, at: Value) -> _Format:
+    tag = _number(graph, data, at, 2)
+    inner = _number(graph, data, graph.op("Add", at, 24), 2)
+    return _Format(
+        graph.op("Where", graph.op("Equal", tag, _EXTENSIBLE), inner, tag),
+        _number(graph, data, graph.op("Add", at, 2), 2),
+        _number(graph, data, graph.op("Add", at, 4), 4),
+        _number(graph, data, graph.op("Add", at, 14), 2),
+    )
+
+
+def _known(graph: Graph, form: _Format) -> Value:
+    """Whether samples are of a kind that is decoded."""
+    kind = graph.op("Add", graph.op("Mul", form.tag, 1 << 16), form.bits)
+    kinds = [(_PCM << 16) + bits for bits in (8, 16, 24, 32)] + [(_FLOAT << 16) + 32]
+    same = graph.op("Equal", kind, np.array(kinds, np.int64))
+    counted = graph.op("ReduceMax", graph.op("Cast", same, to=TensorProto.INT32))
+    return graph.op("Greater", counted, np.int32(0))
+
+
 def _decoded(
     graph: Graph, padded: Value, places: tuple[Value, Value, Value], max_seconds: int
 ) -> Sound:
-    form, data, length = places
-    tag = _number(graph, padded, form, 2)
-    inner = _number(graph, padded, graph.op("Add", form, 24), 2)
-    tag = graph.op("Where", graph.op("Equal", tag, _EXTENSIBLE), inner, tag)
-    channels = _number(graph, padded, graph.op("Add", form, 2), 2)
-    rate = _number(graph, padded, graph.op("Add", form, 4), 4)
-    bits = _number(graph, padded, graph.op("Add", form, 14), 2)
-    kind = graph.op("Add", graph.op("Mul", tag, 100), bits)
-    known = graph.op("Equal", kind, np.array(_KINDS, np.int64))
-    known = graph.op("ReduceMax", graph.op("Cast", known, to=TensorProto.INT32))
+    form = _format(graph, padded, places[0])
     for holds, message in (
+        (_known(graph, form), "PCM of 8, 16, 24 or 32 bits or FP32, got another kind"),
         (
-            graph.op("Greater", known, np.int32(0)),
-            "sound: expected PCM of 8, 16, 24 or 32 bits or FP32, got another encoding",
+            _between(graph, form.channels, 1, _MAX_CHANNELS),
+            f"1 to {_MAX_CHANNELS} channels, got another number",
         ),
         (
-            _between(graph, channels, 1, _MAX_CHANNELS),
-            f"sound: expected 1 to {_MAX_CHANNELS} channels, got another number",
-        ),
-        (
-            _between(graph, rate, *_RATES),
-            f"sound: expected {_RATES[0]} to {_RATES[1]} Hz, got another rate",
+            _between(graph, form.rate, *_RATES),
+            f"{_RATES[0]} to {_RATES[1]} Hz, got another rate",
         ),
     ):
-        padded = graph.require(padded, holds, message)
-    width = graph.op("Div", bits, 8)
-    frame = graph.op("Mul", width, channels)
-    frames = graph.op("Div", length, graph.op("Max", frame, 1))
-    most = graph.op("Mul", rate, max_seconds)
+        padded = graph.require(padded, holds, f"sound: expected {message}")
+    width = graph.op("Div", form.bits, 8)
+    frame = graph.op("Mul", width, form.channels)
+    frames = graph.op("Div", places[2], graph.op("Max", frame, 1))
+    most = graph.op("Mul", form.rate, max_seconds)
     padded = graph.require(
         padded,
         graph.op("LessOrEqual", frames, most),
         f"sound: expected at most {max_seconds} s, got more",
     )
-    end = graph.op("Add", data, graph.op("Mul", frames, frame))
-    raw = graph.op("Slice", padded, data, end)
+    end = graph.op("Add", places[1], graph.op("Mul", frames, frame))
+    raw = graph.op("Slice", padded, places[1], end)
     raw = graph.op("Reshape", raw, graph.op("Concat", [-1], width, axis=0))
     samples = graph.choose(
-        graph.op("Equal", tag, _FLOAT),
+        graph.op("Equal", form.tag, _FLOAT),
         TensorProto.FLOAT,
         lambda body: _floats(body, raw),
-        lambda body: _integers(body, raw, bits),
+        lambda body: _integers(body, raw, form.bits),
     )
-    samples = graph.op(
-        "Reshape", samples, graph.op("Concat", frames, channels, axis=0), allowzero=1
-    )
-    mono = graph.op("ReduceMean", samples, [1], keepdims=0)
-    return Sound(mono, rate)
+    table = graph.op("Concat", frames, form.channels, axis=0)
+    samples = graph.op("Reshape", samples, table, allowzero=1)
+    return Sound(graph.op("ReduceMean", samples, [1], keepdims=0), form.rate)
 
 
 def _integers(graph: Graph, raw: Value, bits: Value) -> Value:

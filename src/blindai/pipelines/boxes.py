@@ -35,7 +35,7 @@ class Found:
     def names(self, names: Sequence[str]) -> Value:
         """What each is, by name: BYTES, (found,)."""
         graph = self.boxes.graph
-        return graph.op("Gather", np.array(names, object), self.classes)
+        return graph.op("Gather", np.array(list(names), object), self.classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

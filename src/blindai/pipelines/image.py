@@ -65,10 +65,8 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
             "image: expected a whole JPEG or PNG file, got a damaged one"
         ),
     )
-    graph.known(pixels, TensorProto.UINT8, [None, None, None])
-    ones = np.array([1, 1, 3], np.int64)  # grey has one channel
-    colours = graph.op("Expand", pixels, ones)
-    return graph.op("Gather", colours, np.array([2, 1, 0]), axis=2)  # blue came first
+    graph.known(pixels, TensorProto.UINT8, [None, None, 3])
+    return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)  # blue came first
 
 
 def resize(
@@ -200,7 +198,7 @@ def normalise(
         FP32.
     """
     graph = pixels.graph
-    numbers = graph.op("Mul", _float(graph, pixels), scale)
+    numbers = graph.op("Mul", _float(graph, pixels), float(scale))
     numbers = graph.op("Sub", numbers, np.array(mean, np.float32))
     numbers = graph.op("Div", numbers, np.array(std, np.float32))
     if blue_first:

@@ -4,6 +4,9 @@ The decoder of onnxruntime-extensions ends its process where a JPEG is none, wai
 ever where one is cut off, and allocates what a header asks for. So here, by ONNX's own
 operators, the file has to be a PNG or JPEG, of a size that is decoded, and with an end.
 
+Where a JPEG is grey, the decoder of onnxruntime-extensions 0.15 swaps bytes far behind
+the last pixel, so it never sees one: two colours are added to the frame of such a file.
+
 PNG: ISO/IEC 15948, 5.2 and 11.2.2. JPEG: ITU-T T.81, B.1 and B.2.
 """
 
@@ -24,8 +27,13 @@ _JPEG: Final = np.frombuffer(b"\xff\xd8\xff", np.uint8)
 _END: Final = np.frombuffer(b"\xff\xd9", np.uint8)  # a JPEG's last marker
 _START_OF_SCAN: Final = 0xDA
 _FRAMES: Final = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; Huffman
-# All that have a length and come before a scan, and 0xFF, which fills.
-_SEGMENTS: Final = (0x01, *range(0xC0, 0xD0), *range(0xDB, 0x100))
+# All that libjpeg takes to have a length before a scan, and 0xFF, which fills. What it
+# passes over otherwise could hide another frame.
+_SEGMENTS: Final = (*range(0xC0, 0xD0), *range(0xDB, 0x100))
+_JFIF: Final = np.frombuffer(
+    b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0", np.uint8
+)
+_COMPONENT: Final = 10  # where in a frame's segment the first one is
 _MAX_SEGMENTS: Final = 4096
 _MAX_SEGMENT: Final = 65535 + 2  # bytes, its marker among them
 _TAIL: Final = np.tile(_END, _MAX_SEGMENT // 2 + 8)
@@ -41,7 +49,7 @@ def require_image(file: Value, max_pixels: int) -> Value:
         max_pixels: The most that may be decoded.
 
     Returns:
-        The file, with an end behind it.
+        The file, with an end behind it, and in colours.
     """
     graph = file.graph
     padded = graph.op("Concat", file, _TAIL, axis=0)
@@ -66,20 +74,56 @@ def require_image(file: Value, max_pixels: int) -> Value:
         " arithmetic), got another",
     )
     png = graph.op(
-        "Concat", _number(graph, padded, 16, 4), _number(graph, padded, 20, 4), axis=0
+        "Concat", _number(graph, padded, 20, 4), _number(graph, padded, 16, 4), axis=0
     )
     size = graph.op("Where", is_png, png, graph.op("Slice", frame, [0], [2]))
     pixels = graph.op("ReduceProd", size)
     some = graph.op("Greater", graph.op("ReduceMin", size), 0)
     padded = graph.require(padded, some, "image: expected some pixels, got none")
     few = graph.op("LessOrEqual", pixels, max_pixels)
-    return graph.require(
+    padded = graph.require(
         padded, few, f"image: expected at most {max_pixels} pixels, got more"
+    )
+    return graph.choose(
+        graph.op("Equal", channels, 1),
+        TensorProto.UINT8,
+        lambda body: _coloured(body, padded, frame),
+        lambda body: body.op("Identity", padded),
+    )
+
+
+def _coloured(graph: Graph, data: Value, frame: Value) -> Value:
+    """A grey JPEG with two colours more, in its frame but in none of its scans.
+
+    They are as grey as they come then. A JFIF header says what the three are.
+    """
+    start = graph.op("Gather", frame, [3])
+    length = _number(graph, data, graph.op("Add", start, 2), 2)
+    rest = graph.op("Add", graph.op("Add", start, 2), length)
+    at = graph.op("Add", start, _COMPONENT)
+    component = graph.op("Slice", data, at, graph.op("Add", at, 3))
+    # ONNX Runtime adds no UINT8. Who counts on beyond 255 begins again.
+    wide = graph.op("Cast", component, to=TensorProto.INT64)
+    more = [
+        graph.op("Mod", graph.op("Add", wide, np.array([step, 0, 0], np.int64)), 256)
+        for step in (1, 2)
+    ]
+    return graph.op(
+        "Concat",
+        _JFIF,
+        graph.op("Slice", data, [2], graph.op("Add", start, 2)),
+        np.array([0, _COMPONENT + 3 * 3 - 2], np.uint8),
+        graph.op("Slice", data, graph.op("Add", start, 4), graph.op("Sub", at, 1)),
+        np.array([3], np.uint8),
+        component,
+        *(graph.op("Cast", each, to=TensorProto.UINT8) for each in more),
+        graph.op("Slice", data, rest, [1 << 62]),
+        axis=0,
     )
 
 
 def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
-    """Where a JPEG's first scan begins, and its height, width and channels.
+    """Where a JPEG's first scan begins; height, width, channels and place of its frame.
 
     Zeros where there is none of them.
     """
@@ -99,6 +143,7 @@ def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
             _number(body, data, body.op("Add", at, 5), 2),
             _number(body, data, body.op("Add", at, 7), 2),
             _number(body, data, body.op("Add", at, 9), 1),
+            at,
             axis=0,
         )
         is_segment = _is_one_of(body, kind, _SEGMENTS)
@@ -112,7 +157,7 @@ def _jpeg_frame(graph: Graph, data: Value) -> tuple[Value, Value]:
         )
 
     int64 = TensorProto.INT64
-    carried = [([2], int64), ([0], int64), ([0, 0, 0], int64)]
+    carried = [([2], int64), ([0], int64), ([0, 0, 0, 0], int64)]
     _, start, frame = graph.loop(_MAX_SEGMENTS, carried, step)
     return start, frame
 

@@ -86,7 +86,7 @@ def top(scores: Value, names: Sequence[str], count: int = 5) -> Best:
         f"labels: expected a model of {len(names)} classes, got another",
     )
     values, indices = graph.ops("TopK", 2, scores, [count], axis=-1)
-    named = graph.op("Gather", np.array(names, object), indices)
+    named = graph.op("Gather", np.array(list(names), object), indices)
     return Best(named, values, indices)
 
 

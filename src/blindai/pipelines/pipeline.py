@@ -9,7 +9,6 @@ from onnx import (
     TensorProto,
     compose,
     helper,
-    numpy_helper,
     shape_inference,
     version_converter,
 )
@@ -83,8 +82,10 @@ class Pipeline:
             raise ConfigurationError(
                 f"input {name!r}: expected one of {', '.join(_KINDS)}, got {datatype}"
             )
-        if any(each.name == name for each in self._inputs):
-            raise ConfigurationError(f"input {name!r}: expected it once, got it twice")
+        if any(each.name == name for each in (*self._inputs, *self._outputs)):
+            raise ConfigurationError(
+                f"input {name!r}: expected a name of its own, got a taken one"
+            )
         sizes = [
             f"{name}_{index}" if size is None else size
             for index, size in enumerate(shape)
@@ -130,8 +131,16 @@ class Pipeline:
         return tuple(Value(self._graph, each.name) for each in model.graph.output)
 
     def give(self, **outputs: Value) -> None:
-        """Give values to the client, by name, in this order."""
+        """Give values to the client, by name, in this order.
+
+        Raises:
+            ConfigurationError: If an input or another output has the name.
+        """
         for name, value in outputs.items():
+            if any(each.name == name for each in (*self._inputs, *self._outputs)):
+                raise ConfigurationError(
+                    f"output {name!r}: expected a name of its own, got a taken one"
+                )
             node = helper.make_node("Identity", [value.name], [name])
             self._graph.nodes.append(node)
             self._outputs.append(onnx.ValueInfoProto(name=name))
@@ -198,10 +207,10 @@ def _declare(model: onnx.ModelProto) -> None:
     outline.CopyFrom(model)
     del outline.graph.initializer[:]
     for tensor in model.graph.initializer:
-        if numpy_helper.to_array(tensor).nbytes <= _SMALL:
+        if tensor.ByteSize() <= _SMALL:
             outline.graph.initializer.append(tensor)
         else:
-            outline.graph.value_info.append(
+            outline.graph.input.append(
                 helper.make_tensor_value_info(
                     tensor.name, tensor.data_type, tensor.dims
                 )
@@ -209,7 +218,8 @@ def _declare(model: onnx.ModelProto) -> None:
     try:
         inferred = shape_inference.infer_shapes(outline, strict_mode=True)
     except shape_inference.InferenceError as error:
-        raise ConfigurationError(f"pipeline: {error}") from error
+        words = " ".join(str(error).split())
+        raise ConfigurationError(f"pipeline: {words}") from error
     for output, found in zip(model.graph.output, inferred.graph.output, strict=True):
         if not found.type.tensor_type.elem_type:
             raise ConfigurationError(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from blindai.pipelines.graph import Value
 
 _MARK: Final = "\x01"  # stands between characters
+_CUT: Final = "\ufdd2"  # stands where a text is cut; no text has it, says Unicode
 END: Final = "\x02"
 """Stands behind a text, where several are one."""
 
@@ -156,8 +157,8 @@ def pieces(texts: Value, pattern: str) -> Value:
         pattern: What is cut out, as a group.
     """
     graph = texts.graph
-    marked = replace(replace(texts, _MARK, ""), pattern, f"{_MARK}\\1{_MARK}")
-    return graph.ops("StringSplit", 2, marked, delimiter=_MARK)[0]
+    marked = replace(texts, pattern, f"{_CUT}\\1{_CUT}")
+    return graph.ops("StringSplit", 2, marked, delimiter=_CUT)[0]
 
 
 def side_by_side(flat: Value, begins: Value, counts: Value, frame: Frame) -> Tokens:

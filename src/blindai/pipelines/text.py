@@ -88,7 +88,7 @@ class BytePairs:
             steps = before.get("pretokenizers", [before])
             kinds = [(each["type"], each.get("individual_digits")) for each in steps]
             added = {each["id"]: each for each in document.get("added_tokens", [])}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigurationError(
                 f"{path}: expected a tokenizer.json of byte-level BPE"
             ) from error
@@ -228,8 +228,10 @@ def byte_pairs(
             f"vocabulary: expected {_END_OF_TEXT} among its tokens, got it not"
         )
     texts = strings.limited(texts, limits)
-    pattern = _DIGIT if vocabulary.digits_apart else r"(\x01)"
-    cut = strings.pieces(texts, pattern)
+    if vocabulary.digits_apart:
+        cut = strings.pieces(texts, _DIGIT)
+    else:
+        cut = graph.op("Unsqueeze", texts, [1])
     merges = "\n".join(" ".join(pair) for pair in vocabulary.merges)
     ids, mask = graph.ops(
         f"{EXTENSIONS}:GPT2Tokenizer",
