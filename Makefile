@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # As many tests at a time as there are processors, but not so many that they wait for disks.
 ABREAST := -n auto --maxprocesses 4
 
-.PHONY: demo test test-slow test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch test-references example examples coverage covered check format bench bench-peers soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -42,16 +42,20 @@ demo: $(VENV)/.demo
 	@$(BIN)/blindai demo
 
 test: $(VENV)/.dev
-	$(PYTEST) -q $(ABREAST)
+	$(PYTEST) -q $(ABREAST) $(PYTEST_ARGS)
 
 # What takes too long to be run again and again.
 test-slow: $(VENV)/.dev
-	$(PYTEST) -q $(ABREAST) -m slow
+	$(PYTEST) -q $(ABREAST) -m slow $(PYTEST_ARGS)
 
 # All tests, the slow ones too; branch coverage: 100 % of what decides about trust, 90 % of
 # everything.
 coverage: $(VENV)/.dev
 	$(PYTEST) -q $(ABREAST) -m "" --cov --cov-report= $(PYTEST_ARGS)
+	$(MAKE) covered
+
+# What the tests that ran with --cov covered.
+covered: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/blindai/protocol/*,src/blindai/verifier/*,src/blindai/proofs/*,src/blindai/sealing.py'
@@ -72,6 +76,28 @@ $(VENV)-torch/.installed: requirements/dev.txt requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Pipelines against librosa, transformers and soxr, likewise.
+test-references: $(VENV)-references/.installed
+	$(VENV)-references/bin/python -m pytest -q tests/pipelines/test_references.py
+
+$(VENV)-references/.installed: requirements/dev.txt requirements/references.txt
+	@test -x $(VENV)-references/bin/python || $(PYTHON) -m venv $(VENV)-references
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet $(LOCKED) -r requirements/dev.txt
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/references.txt
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# One example of examples/: its environment and its model below .examples/, a simulated
+# enclave, its client. make example NAME=facenet INPUT="mine.jpg yours.jpg"
+NAME ?=
+INPUT ?=
+example: $(VENV)/.demo
+	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
+
+# The small ones, each built, served and tested.
+examples: $(VENV)/.dev
+	$(PYTEST) -q examples $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -10,7 +10,8 @@ import pytest
 
 from blindai.cli.predict import _print_outputs, first_values
 from blindai.cli.tensor_files import save_outputs, to_json
-from blindai.client.results import PredictResponse, Tensor
+from blindai.client.output import Tensor
+from blindai.client.results import PredictResponse
 from blindai.errors import ConfigurationError
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor as WireTensor

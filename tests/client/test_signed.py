@@ -120,7 +120,7 @@ def test_outputs_that_were_changed_since_are_refused(
 
 
 def client_tensors(*tensors: Tensor) -> tuple[Any, ...]:
-    from blindai.client.results import Tensor as Output  # noqa: PLC0415  two of a name
+    from blindai.client.output import Tensor as Output  # noqa: PLC0415  two of a name
 
     return tuple(map(Output, tensors))
 

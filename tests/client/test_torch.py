@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 
 import blindai
 from blindai.client.inputs import as_tensors
-from blindai.client.results import Tensor, TensorSpec
+from blindai.client.output import Tensor
+from blindai.client.results import TensorSpec
 from blindai.errors import TensorError
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor as WireTensor

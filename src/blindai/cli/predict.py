@@ -22,7 +22,8 @@ from blindai.cli.target import (
 from blindai.text import printable
 
 if TYPE_CHECKING:
-    from blindai.client.results import PredictResponse, Tensor
+    from blindai.client.output import Tensor
+    from blindai.client.results import PredictResponse
 
 EXAMPLE = (
     "Example: blindai predict https://enclave.example resnet18 image.npy "

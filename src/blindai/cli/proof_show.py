@@ -11,7 +11,7 @@ from blindai.cli.evidence_files import tee_of
 from blindai.cli.legacy_proof import LegacyProof
 from blindai.cli.proof_input import load_any
 from blindai.cli.proof_words import claims_json, claims_rows, describe
-from blindai.client.results import Tensor
+from blindai.client.output import Tensor
 from blindai.protocol import keyset
 from blindai.text import printable
 

@@ -17,7 +17,7 @@ from blindai.cli.legacy_proof import LegacyProof, verify_legacy_proof
 from blindai.cli.proof_input import load_any, load_expected
 from blindai.cli.proof_words import claims_json, claims_rows, describe
 from blindai.cli.tensor_files import to_json
-from blindai.client.results import Tensor
+from blindai.client.output import Tensor
 from blindai.errors import AttestationError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blindai.cli.legacy_proof import LegacyProof
-    from blindai.client.results import Tensor
+    from blindai.client.output import Tensor
     from blindai.protocol.proof import Claims
 
 _HIDDEN: Final = frozenset({"evidence", "held", "payload"})

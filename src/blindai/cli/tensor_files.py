@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blindai.client.results import Tensor
+    from blindai.client.output import Tensor
 
 
 def load_inputs(path: Path) -> object:

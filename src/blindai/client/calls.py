@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
+from blindai.client.output import Tensor
 from blindai.client.proving import asking, prediction_proof, upload_proof
 from blindai.client.results import (
     ModelInfo,
     PredictResponse,
-    Tensor,
     TensorSpec,
     UploadResponse,
 )

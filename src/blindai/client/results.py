@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blindai.client.inputs import as_tensors
+from blindai.client.output import Tensor
 from blindai.client.proof import Proof, read_file
 from blindai.client.signed import SignedResponse, validate
 from blindai.errors import EvidenceError, ProofError
 from blindai.proofs import Expected
-from blindai.protocol.datatypes import Datatype
 from blindai.protocol.proof import Purpose
 
 if TYPE_CHECKING:
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Self
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from blindai.proofs import ProofResult
-    from blindai.protocol.tensor import Tensor as WireTensor
+    from blindai.protocol.datatypes import Datatype
     from blindai.verifier import Policy
 
 
@@ -189,69 +186,6 @@ class UploadResponse(SignedResponse):
     def outputs(self) -> tuple[TensorSpec, ...]:
         """What `predict` gives."""
         return self.model.outputs
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Tensor:
-    """One output. Its values are not in its `repr`.
-
-    Attributes:
-        wire: The tensor as it came.
-    """
-
-    wire: WireTensor
-
-    @property
-    def name(self) -> str:
-        """The model's name for it."""
-        return self.wire.name
-
-    @property
-    def datatype(self) -> Datatype:
-        """The type of its elements, by its V2 name."""
-        return self.wire.datatype
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """NumPy's type of `as_numpy()`."""
-        return self.as_numpy().dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its dimensions."""
-        return self.wire.shape
-
-    def as_numpy(self) -> NDArray[Any]:
-        """The values as an array: BF16 as float32, BYTES as objects of `bytes`.
-
-        The array shows the received bytes and is read-only where it can.
-        """
-        if self.datatype is Datatype.BF16:
-            return self.wire.as_float32()
-        return self.wire.array
-
-    def as_torch(self) -> Any:  # noqa: ANN401  torch is not a dependency
-        """The values as a torch tensor, a copy of its own: BF16 as bfloat16.
-
-        Raises:
-            ImportError: If torch is not installed.
-            TypeError: If torch has no such type.
-        """
-        import torch  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  only who calls this needs it
-
-        array = self.wire.array.copy()
-        if self.datatype is Datatype.BF16:
-            return torch.from_numpy(array.view("int16")).view(torch.bfloat16)
-        return torch.from_numpy(array)
-
-    def as_flat(self) -> list[Any]:
-        """The values as a flat list, row by row."""
-        flat: list[Any] = self.as_numpy().ravel().tolist()
-        return flat
-
-    def __repr__(self) -> str:
-        """Name, type and shape."""
-        return f"Tensor({self.name!r}, {self.datatype.value}, {self.shape})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ handed over in memory, by name; no path is opened for them.
 
 ONNX Runtime logs what it refuses, values of tensors too, so it logs nothing here; its
 errors become ours in `load` and `Model.run`, without their text where that may hold
-values. No library of custom operators is ever registered.
+values. No library of custom operators is ever registered but that of `extensions`, for
+models that are loaded with it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from blindai.errors import (
     TooLargeError,
 )
 from blindai.inference import binding
+from blindai.inference.extensions import loaded_library
 from blindai.inference.identity import PROVIDER
 from blindai.inference.isolation import Outcome
 from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +65,15 @@ _MAX_REASON = 300  # characters of ONNX Runtime's own words
 # weights of half precision become twice as large. A small file that has much computed
 # is computed when it runs, where it can be stopped.
 _FOLDED_BYTES = 1 << 20
+# What ONNX Runtime says before its reason, the innermost node last. A node may have the
+# name of what it expects; see `blindai.pipelines.graph`.
+_FAILED = re.compile(
+    r"(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?"
+    r"(?:Non-zero status code returned while running (\w+) node\."
+    r" Name:'(.*?)' Status Message: )+",
+    re.DOTALL,
+)
+_EXPECT = re.compile(r"expect \d+: (.*)", re.DOTALL)
 _FILES_STAY = "session.use_external_initializer_file_buffers_directly"
 
 onnxruntime.set_default_logger_severity(_SILENT)
@@ -188,7 +200,7 @@ def source_of(contents: memoryview, path: str | None) -> str | bytes | Bundle:
     return bytes(contents) if path is None else path
 
 
-def load(
+def load(  # noqa: PLR0913  one argument a choice
     source: str | bytes | Bundle,
     spec: ModelSpec,
     *,
@@ -196,6 +208,7 @@ def load(
     max_output_bytes: int,
     size_bytes: int = 0,
     exact: bool = False,
+    extensions: bool = False,
 ) -> Model:
     """Load an admitted model. Blocks.
 
@@ -207,8 +220,10 @@ def load(
         max_output_bytes: Of one run's outputs together.
         size_bytes: Of all of it: what may be computed as it is loaded grows with it.
         exact: Whether it shares the arena of `take_memory_as_needed`.
+        extensions: Whether it has the operators of onnxruntime-extensions.
 
     Raises:
+        ConfigurationError: If it should have them, and they are not installed.
         ModelRefusedError: If ONNX Runtime does not take the model.
     """
     datatypes = {tensor.datatype for tensor in (*spec.inputs, *spec.outputs)}
@@ -217,6 +232,8 @@ def load(
             "inputs and outputs: expected BF16 or BYTES, got both in one model"
         )
     options = _session_options(threads, size_bytes, exact=exact)
+    if extensions:
+        options.register_custom_ops_library(loaded_library())
     files: tuple[memoryview, ...] = ()
     if isinstance(source, Bundle):
         files = tuple(source.files.values())
@@ -291,10 +308,13 @@ def _failure(error: BaseException, *, stopped: bool) -> BlindAIError:
     text = str(error)
     if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
         return out_of_memory()
-    operator = re.search(r"while running (\w+) node", text)
-    where = operator[1] if operator else "the model"
+    failed = _FAILED.match(text)
+    operator, node = failed.groups() if failed else ("the model", "")
+    if expected := _EXPECT.fullmatch(node):
+        return InvalidRequestError(printable(expected[1][:_MAX_REASON]))
     return InvalidRequestError(
-        f"inputs: expected values that the model can run on, got a failure of {where}"
+        "inputs: expected values that the model can run on, got a failure of"
+        f" {operator}"
     )
 
 

@@ -1,0 +1,49 @@
+"""Runs an example: its environment, its model, a simulated enclave, its client.
+
+python -m examples.run NAME [INPUT ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from examples.common.serving import names, prepare, serve
+
+from blindai.errors import BlindAIError
+
+
+def main() -> None:
+    """Be the program."""
+    parser = argparse.ArgumentParser(prog="examples.run", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help=", ".join(names()))
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="for the client")
+    asked = parser.parse_args()
+    try:
+        run(asked.name, asked.inputs)
+    except BlindAIError as error:
+        sys.exit(f"error: {error}")
+
+
+def run(name: str, inputs: list[str]) -> None:
+    """Prepare an example, serve it, and run its client against it."""
+    example = prepare(name)
+    folder = example.model.parent  # the client runs there
+    given = [absolute(each) for each in inputs]
+    given = given or [os.path.relpath(each, folder) for each in example.samples]
+    with serve(example) as url:
+        print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
+        print(f"$ python client.py {url} {' '.join(given)}", flush=True)
+        print(example.client(url, *given), end="")
+
+
+def absolute(given: str) -> str:
+    """A file's path from the root, where it is one; anything else as it is."""
+    path = Path(given)
+    return str(path.resolve()) if path.exists() else given
+
+
+if __name__ == "__main__":
+    main()
