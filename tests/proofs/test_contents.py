@@ -123,16 +123,38 @@ def test_nor_inputs_in_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensors", "expected"),
+    "beside",
     [
-        pytest.param(opening(), Expected(), id="in the file"),
-        pytest.param(None, Expected(inputs=INPUTS), id="brought"),
+        pytest.param(opening(), id="with elements"),
+        pytest.param(opening(whole=False), id="without elements"),
+        pytest.param(Opening(SALT, (), ()), id="of no tensors"),
     ],
 )
-def test_an_upload_has_no_tensors(tensors: Opening | None, expected: Expected) -> None:
+def test_an_upload_has_no_opening(beside: Opening) -> None:
     with pytest.raises(ProofError) as refused:
-        verify(MADE.file(UPLOAD, opening=tensors), expected=expected)
+        verify(MADE.file(UPLOAD, opening=beside))
+    assert refusal(refused.value) == "proof opening"
+
+
+def test_an_upload_has_no_tensors() -> None:
+    with pytest.raises(ProofError) as refused:
+        verify(MADE.file(UPLOAD), expected=Expected(inputs=INPUTS))
     assert refusal(refused.value) == "proof inputs"
+
+
+@pytest.mark.parametrize(
+    ("beside", "line"),
+    [
+        pytest.param(opening(inputs=()), "proof inputs", id="inputs"),
+        pytest.param(opening(outputs=()), "proof outputs", id="outputs"),
+    ],
+)
+def test_no_tensors_do_not_pass_for_those_that_were_there(
+    beside: Opening, line: str
+) -> None:
+    with pytest.raises(ProofError) as refused:
+        verify(MADE.file(opening=beside))
+    assert refusal(refused.value) == line
 
 
 def test_inputs_do_not_pass_for_outputs() -> None:

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from blindai.errors import EvidenceError
 from blindai.protocol import cmw, proof_file
-from blindai.protocol.attestation import Attestation, Endorsement, Evidence
+from blindai.protocol.attestation import (
+    NVIDIA_GPU_TYPE,
+    Attestation,
+    Endorsement,
+    Evidence,
+)
 from blindai.protocol.commitments import Side, disclose
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.proof import MEDIA_TYPE
@@ -119,6 +124,14 @@ def disclosures(value: object) -> bytes:
     return put("disclosures", [proof_file.DISCLOSURES_TYPE, content])
 
 
+def indicated(label: str) -> bytes:
+    return changed(lambda fields: fields[label].append(4))
+
+
+def attestation(change: Callable[[dict[Any, Any]], object]) -> bytes:
+    return changed(lambda fields: change(fields["attestation"]))
+
+
 NOT_SORTED = dict(reversed(cbor2.loads(encode_proof_file(WHOLE)).items()))
 
 
@@ -154,6 +167,20 @@ def test_what_is_changed_below_is_read_unchanged() -> None:
         pytest.param(put("attestation", ["a/b", b""]), "attestation", id="evidence"),
         pytest.param(
             put("nonce", [proof_file.NONCE_TYPE, bytes(31)]), "nonce", id="nonce"
+        ),
+        *(
+            pytest.param(indicated(label), "no indicator", id=f"{label} with one")
+            for label in ("proof", "nonce", "opening", "disclosures")
+        ),
+        pytest.param(
+            attestation(lambda parts: parts["keyset"].append(4)),
+            "nothing but its parts",
+            id="keyset with an indicator",
+        ),
+        pytest.param(
+            attestation(lambda parts: parts.update(gpu=[NVIDIA_GPU_TYPE, b"", 4])),
+            "nothing but its parts",
+            id="empty evidence of GPUs",
         ),
         pytest.param(opening(salt=bytes(31)), "32 bytes", id="short salt"),
         pytest.param(opening(more=1), "salt", id="more in the opening"),

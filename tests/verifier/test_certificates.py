@@ -301,6 +301,11 @@ def test_there_may_be_as_many_as_the_limits_say() -> None:
         pytest.param(PEM.replace(b"MII", b"M\xffI"), "PEM", id="not ASCII"),
         pytest.param(PEM.replace(b"MII", b"=MII"), "base64", id="not base64"),
         pytest.param(
+            b"-----BEGIN CERTIFICATE-----\nMB==\n-----END CERTIFICATE-----\n",
+            "one base64",
+            id="base64 with bits that say nothing",
+        ),
+        pytest.param(
             bytes(2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 1), "bytes", id="size"
         ),
     ],

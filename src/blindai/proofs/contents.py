@@ -125,6 +125,11 @@ def require_contents(
     opening = file.opening
     salt = None
     if opening is not None:
+        if claims.run is None:
+            found = f"an opening beside {claims.purpose.value}"
+            require(
+                procedure, "proof opening", holds=False, expected="a run", actual=found
+            )
         salt = opening.salt
         inputs, outputs = _whole(opening.inputs), _whole(opening.outputs)
         if expected.inputs is None:
@@ -143,7 +148,7 @@ def require_contents(
 def _whole(described: Sequence[Described]) -> Sequence[Tensor] | None:
     """The tensors of a side that a file has; None where it has not their elements."""
     kept = [each.tensor for each in described if each.tensor is not None]
-    return kept or None
+    return kept if len(kept) == len(described) else None  # none of none is all
 
 
 def _require_side(

@@ -142,23 +142,48 @@ def parse_proof_file(data: bytes) -> ProofFile:
             f"proof file: expected the labels {', '.join(sorted(_REQUIRED))} and"
             f" perhaps {', '.join(sorted(_OPTIONAL))}"
         )
-    proof = collection.record("proof", MEDIA_TYPE).value
+    proof = _content(collection, "proof", MEDIA_TYPE)
     if len(proof) > MAX_PROOF_BYTES:
         raise EvidenceError(f"proof: expected at most {MAX_PROOF_BYTES} bytes")
-    attestation = parse_attestation(cmw.encode(collection.items["attestation"]))
     return ProofFile(
         proof=proof,
-        attestation=attestation,
+        attestation=_attestation(collection),
         nonce=_nonce(collection),
         opening=_opening(collection),
         disclosures=_disclosures(collection),
     )
 
 
+def _content(collection: cmw.Collection, label: str, media_type: str) -> bytes:
+    """The value of a record without an indicator.
+
+    Raises:
+        EvidenceError: If there is none, or it has one.
+    """
+    record = collection.record(label, media_type)
+    if record.indicator is not None:
+        raise EvidenceError(f"proof file {label}: expected no indicator")
+    return record.value
+
+
+def _attestation(collection: cmw.Collection) -> Attestation:
+    """The attestation, in its only encoding.
+
+    Raises:
+        EvidenceError: If it is none, or has indicators, a type or empty records where
+            blindai writes none.
+    """
+    encoding = cmw.encode(collection.items["attestation"])
+    attestation = parse_attestation(encoding)
+    if encode_attestation(attestation) != encoding:
+        raise EvidenceError("proof file attestation: expected nothing but its parts")
+    return attestation
+
+
 def _nonce(collection: cmw.Collection) -> bytes | None:
     if "nonce" not in collection.items:
         return None
-    nonce = collection.record("nonce", NONCE_TYPE).value
+    nonce = _content(collection, "nonce", NONCE_TYPE)
     if len(nonce) != NONCE_BYTES:
         raise EvidenceError(f"nonce: expected {NONCE_BYTES} bytes, got {len(nonce)}")
     return nonce
@@ -167,7 +192,7 @@ def _nonce(collection: cmw.Collection) -> bytes | None:
 def _opening(collection: cmw.Collection) -> Opening | None:
     if "opening" not in collection.items:
         return None
-    match _decode(collection.record("opening", OPENING_TYPE).value, "opening"):
+    match _decode(_content(collection, "opening", OPENING_TYPE), "opening"):
         case {
             "salt": bytes(salt),
             "inputs": list(inputs),
@@ -183,8 +208,8 @@ def _opening(collection: cmw.Collection) -> Opening | None:
 def _disclosures(collection: cmw.Collection) -> tuple[Disclosure, ...]:
     if "disclosures" not in collection.items:
         return ()
-    record = collection.record("disclosures", DISCLOSURES_TYPE)
-    listed = _decode(record.value, "disclosures")
+    content = _content(collection, "disclosures", DISCLOSURES_TYPE)
+    listed = _decode(content, "disclosures")
     if not isinstance(listed, list) or not 0 < len(listed) <= 2 * MAX_TENSORS:
         raise EvidenceError(f"disclosures: expected 1 to {2 * MAX_TENSORS}")
     return tuple(map(_disclosure, listed))

@@ -226,10 +226,14 @@ def parse_extensions(content: bytes) -> Mapping[bytes, Extension]:
 
 
 def _base64(block: str) -> bytes:
+    text = "".join(block.split())
     try:
-        return base64.b64decode("".join(block.split()), validate=True)
+        data = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise EvidenceError("certificates: expected base64 in PEM") from error
+    if base64.b64encode(data).decode() != text:  # RFC 4648, 3.5: pad bits
+        raise EvidenceError("certificates: expected the one base64 of its bytes in PEM")
+    return data
 
 
 def _validity(content: bytes) -> tuple[datetime, datetime]:
