@@ -68,6 +68,11 @@ def attested(path: tuple[Any, ...], new: object) -> bytes:
 
 
 def malformed() -> Iterator[tuple[str, bytes]]:
+    yield from malformed_evidence()
+    yield from malformed_headers()
+
+
+def malformed_evidence() -> Iterator[tuple[str, bytes]]:
     for label in ("keyset", "statement"):
         record = [*PREDICT["attestation"][label], 4]
         yield f"indicator of {label}", attested((label,), record)
@@ -100,6 +105,9 @@ def malformed() -> Iterator[tuple[str, bytes]]:
         yield f"{count} certificates", attested(("endorsements", 0, 1), short)
     report = PREDICT["attestation"]["evidence"][1]
     yield "padding of the report", attested(("evidence", 1), report[:-1] + b"\x01")
+
+
+def malformed_headers() -> Iterator[tuple[str, bytes]]:
     for key, algorithm in ((1.0, -8), (True, -8), (1, -8.0), (1, -7)):
         header: dict[object, object] = {key: algorithm, 3: f"{TYPE}proof-claims+cbor"}
         yield (

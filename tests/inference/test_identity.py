@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+from importlib import metadata
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
 from blindai.inference import identity
-from blindai.inference.identity import features_in, identify
+from blindai.inference.identity import features_in, has_extensions, identify
 
 INTEL = """\
 processor\t: 0
@@ -31,6 +32,17 @@ def test_it_is_what_this_environment_has() -> None:
     assert found.architecture == platform.machine()
     assert found.threads == 3
     assert found.provider in onnxruntime.get_available_providers()
+
+
+def test_it_names_the_extensions_where_models_have_them() -> None:
+    plain, extended = identify(1), identify(1, extensions=True)
+
+    assert extended.version == (
+        f"{onnxruntime.__version__} with onnxruntime-extensions"
+        f" {metadata.version('onnxruntime-extensions')}"
+    )
+    assert has_extensions(extended)
+    assert not has_extensions(plain)
 
 
 def test_optimisation_is_what_models_are_loaded_with() -> None:

@@ -20,6 +20,7 @@ from blindai.client.model_file import ModelStream, find_model
 from blindai.errors import ConflictError
 from blindai.inference import sandbox
 from blindai.inference.arrivals import Upload
+from blindai.inference.identity import has_extensions
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.worker.processes import ProcessLimits
 from blindai.proofs import Comparison, Verdict
@@ -129,6 +130,7 @@ async def _again(
         process=ProcessLimits(
             sandbox="none",  # whatever this kernel offers, which `_tell` says
             threads=min(max(1, then.runtime.threads), _MOST_THREADS),
+            extensions=has_extensions(then.runtime),
         ),
     )
     rows, repeats = _repeats(then, inputs)

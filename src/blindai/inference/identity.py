@@ -16,6 +16,8 @@ from typing import Final
 from blindai.protocol.proof import Runtime
 
 ENGINE: Final = "onnxruntime"
+_EXTENSIONS: Final = "onnxruntime-extensions"
+_WITH_EXTENSIONS: Final = f" with {_EXTENSIONS} "
 PROVIDER: Final = "CPUExecutionProvider"
 OPTIMISATION: Final = "all"
 """GraphOptimizationLevel::ORT_ENABLE_ALL."""
@@ -33,21 +35,30 @@ _CHOOSE_KERNELS: Final = frozenset(
 )  # fmt: skip
 
 
-def identify(threads: int) -> Runtime:
+def identify(threads: int, *, extensions: bool = False) -> Runtime:
     """What runs models in this environment.
 
     Args:
         threads: How many work on one operator.
+        extensions: Whether models have the operators of onnxruntime-extensions.
     """
+    version = _version(ENGINE)
+    if extensions:
+        version += f"{_WITH_EXTENSIONS}{_version(_EXTENSIONS)}"
     return Runtime(
         engine=ENGINE,
-        version=_version(),
+        version=version,
         optimisation=OPTIMISATION,
         provider=PROVIDER,
         architecture=platform.machine(),
         cpu=features_in(_cpuinfo()),
         threads=threads,
     )
+
+
+def has_extensions(runtime: Runtime) -> bool:
+    """Whether models had the operators of onnxruntime-extensions there."""
+    return _WITH_EXTENSIONS in runtime.version
 
 
 def features_in(cpuinfo: str) -> tuple[str, ...]:
@@ -64,9 +75,9 @@ def features_in(cpuinfo: str) -> tuple[str, ...]:
 
 
 @cache
-def _version() -> str:
-    """From the package's metadata: the server itself does not load ONNX Runtime."""
-    return metadata.version(ENGINE)
+def _version(package: str) -> str:
+    """From the package's metadata: the server itself loads neither of them."""
+    return metadata.version(package)
 
 
 @cache

@@ -104,7 +104,9 @@ class InferenceService:
         observer: Observer | None = None,
     ) -> None:
         self._preload = settings.preload
-        self.runtime = identify(settings.process.threads)
+        self.runtime = identify(
+            settings.process.threads, extensions=settings.process.extensions
+        )
         observer = observer or Silent()
         self._threads = Threads()
         self._scheduler = Scheduler(settings.slots, settings.weights, observer)
