@@ -100,6 +100,9 @@ def malformed() -> Iterator[tuple[str, bytes]]:
         yield f"{count} certificates", attested(("endorsements", 0, 1), short)
     report = PREDICT["attestation"]["evidence"][1]
     yield "padding of the report", attested(("evidence", 1), report[:-1] + b"\x01")
+
+
+def wrong_messages() -> Iterator[tuple[str, bytes]]:
     for key, algorithm in ((1.0, -8), (True, -8), (1, -8.0), (1, -7)):
         header: dict[object, object] = {key: algorithm, 3: f"{TYPE}proof-claims+cbor"}
         yield (
@@ -170,7 +173,7 @@ def wrong_tensors() -> Iterator[tuple[str, bytes]]:
         yield f"disclosure {path}: {new!a:.24}", with_disclosure(path, new)
 
 
-CHANGED = dict((*malformed(), *wrong_claims(), *wrong_tensors()))
+CHANGED = dict((*malformed(), *wrong_messages(), *wrong_claims(), *wrong_tensors()))
 
 
 @pytest.mark.parametrize("data", CHANGED.values(), ids=CHANGED)
