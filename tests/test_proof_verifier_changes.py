@@ -68,11 +68,6 @@ def attested(path: tuple[Any, ...], new: object) -> bytes:
 
 
 def malformed() -> Iterator[tuple[str, bytes]]:
-    yield from malformed_evidence()
-    yield from malformed_headers()
-
-
-def malformed_evidence() -> Iterator[tuple[str, bytes]]:
     for label in ("keyset", "statement"):
         record = [*PREDICT["attestation"][label], 4]
         yield f"indicator of {label}", attested((label,), record)
@@ -107,7 +102,7 @@ def malformed_evidence() -> Iterator[tuple[str, bytes]]:
     yield "padding of the report", attested(("evidence", 1), report[:-1] + b"\x01")
 
 
-def malformed_headers() -> Iterator[tuple[str, bytes]]:
+def wrong_messages() -> Iterator[tuple[str, bytes]]:
     for key, algorithm in ((1.0, -8), (True, -8), (1, -8.0), (1, -7)):
         header: dict[object, object] = {key: algorithm, 3: f"{TYPE}proof-claims+cbor"}
         yield (
@@ -178,7 +173,7 @@ def wrong_tensors() -> Iterator[tuple[str, bytes]]:
         yield f"disclosure {path}: {new!a:.24}", with_disclosure(path, new)
 
 
-CHANGED = dict((*malformed(), *wrong_claims(), *wrong_tensors()))
+CHANGED = dict((*malformed(), *wrong_messages(), *wrong_claims(), *wrong_tensors()))
 
 
 @pytest.mark.parametrize("data", CHANGED.values(), ids=CHANGED)
