@@ -95,9 +95,9 @@ INPUT ?=
 example: $(VENV)/.demo
 	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
 
-# The small ones, each built, served and tested.
+# The small ones, each installed, built, served and tested: that takes longer than a test may.
 examples: $(VENV)/.dev
-	$(PYTEST) -q examples $(PYTEST_ARGS)
+	$(PYTEST) -q -o faulthandler_timeout=1800 examples $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
