@@ -1,0 +1,230 @@
+"""Whisper as one ONNX graph: log-mel in, tokens out, the decoder's loop inside.
+
+Radford and others 2022, "Robust Speech Recognition via Large-Scale Weak Supervision".
+The weights are read from CTranslate2's file, and stay in half precision in the model;
+they are computed with in single precision.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from examples.common.graph import Graph, value
+from examples.common.greedy import generate
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from examples.common.greedy import Round
+
+# Tokens of the multilingual vocabulary.
+STOP = 50257
+PROMPT = (50258, 50259, 50359, 50363)  # start, English, transcribe, no timestamps
+MAX_TOKENS = 448 - len(PROMPT)
+_FLOAT16 = 4  # ctranslate2/types.h, DataType
+_VERSION = 6
+_HEADS = 8
+_LAYERS = 6
+_WIDTH = 512
+_EPSILON = 1e-5
+
+
+def read_ctranslate2(content: bytes) -> dict[str, np.ndarray]:
+    """The float16 tensors of a model.bin of CTranslate2, version 6, by name.
+
+    Source: `ctranslate2/specs/model_spec.py`, `_serialize`. Numbers are little-endian;
+    text has its length, with a zero at its end, before it.
+
+    Raises:
+        ValueError: If it is of another version, or not one.
+    """
+    at = 0
+
+    def take(form: str) -> int:
+        nonlocal at
+        (number,) = struct.unpack_from(f"<{form}", content, at)
+        at += struct.calcsize(form)
+        return int(number)
+
+    def text() -> str:
+        nonlocal at
+        size = take("H")
+        at += size
+        return content[at - size : at - 1].decode()
+
+    if (version := take("I")) != _VERSION:
+        raise ValueError(f"model.bin: expected version {_VERSION}, got {version}")
+    text(), take("I")  # which kind of model, and its revision
+    found = {}
+    for _ in range(take("I")):
+        name = text()
+        shape = [take("I") for _ in range(take("B"))]
+        kind, size = take("B"), take("I")
+        if kind == _FLOAT16:
+            flat = np.frombuffer(content, np.float16, size // 2, at)
+            found[name] = flat.reshape(shape)
+        at += size
+    return found
+
+
+class Whisper:
+    """Adds the encoder, and the decoder's rounds."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        tensors: dict[str, np.ndarray],
+        never: tuple[list[int], list[int]],
+    ) -> None:
+        """Nothing yet.
+
+        Args:
+            graph: The outermost one; weights become single precision in it.
+            tensors: Of `read_ctranslate2`.
+            never: Tokens that are never generated, and those never generated first.
+        """
+        self._outer = graph
+        self._tensors = tensors
+        self._never = never
+        self._widened: dict[str, str] = {}
+        self._heard: list[tuple[str, str]] = []
+
+    @property
+    def cache(self) -> tuple[int, int, int]:
+        """Layers, heads and numbers in a head of what is kept."""
+        return _LAYERS, _HEADS, _WIDTH // _HEADS
+
+    def encode(self, mel: str) -> None:
+        """Add the encoder, and what each layer of the decoder looks up in its output."""
+        graph = self._outer
+        x = mel
+        for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
+            weight, bias = self._weight(f"{name}/weight"), self._weight(f"{name}/bias")
+            x = graph.op("Conv", x, weight, bias, pads=[1, 1], strides=[stride])
+            x = graph.op("Gelu", x)
+        x = graph.op("Transpose", x, perm=[0, 2, 1])
+        x = graph.op("Add", x, self._weight("encoder/position_encodings/encodings"))
+        for layer in range(_LAYERS):
+            name = f"encoder/layer_{layer}"
+            y = self._normal(graph, x, f"{name}/self_attention/layer_norm")
+            parts = self._parts(graph, y, f"{name}/self_attention/linear_0", 3)
+            y = graph.op("Attention", *parts, q_num_heads=_HEADS, kv_num_heads=_HEADS)
+            y = self._dense(graph, y, f"{name}/self_attention/linear_1")
+            x = self._forward(graph, graph.op("Add", x, y), f"{name}/ffn")
+        x = self._normal(graph, x, "encoder/layer_norm")
+        for layer in range(_LAYERS):
+            name = f"decoder/layer_{layer}/attention/linear_1"
+            keys, values = self._parts(graph, x, name, 2)
+            self._heard.append((keys, values))
+
+    def step(self, graph: Graph, given: Round) -> tuple[str, list[str]]:
+        """Add a round of the decoder; gives the scores, and what to keep."""
+        table = self._weight("decoder/embeddings/weight")
+        places = self._weight("decoder/position_encodings/encodings")
+        x = graph.op(
+            "Add",
+            graph.op("Gather", table, given.now),
+            graph.op("Gather", places, given.places),
+        )
+        keep: list[str] = []
+        for layer in range(_LAYERS):
+            x, pair = self._layer(graph, x, layer, given)
+            keep += pair
+        last = graph.op("Gather", x, graph.scalar(-1), axis=1)
+        last = self._normal(graph, last, "decoder/layer_norm")
+        scores = graph.op("Gemm", last, table, transB=1)
+        first = graph.op("Equal", given.number, graph.scalar(0))
+        always, at_first = self._never
+        bias = graph.op(
+            "Where",
+            first,
+            self._refused("refused_first", [*always, *at_first]),
+            self._refused("refused", always),
+        )
+        return graph.op("Add", scores, bias), keep
+
+    def _layer(
+        self, graph: Graph, x: str, layer: int, given: Round
+    ) -> tuple[str, list[str]]:
+        name = f"decoder/layer_{layer}"
+        heads = {"q_num_heads": _HEADS, "kv_num_heads": _HEADS}
+        y = self._normal(graph, x, f"{name}/self_attention/layer_norm")
+        parts = self._parts(graph, y, f"{name}/self_attention/linear_0", 3)
+        kept = given.kept[2 * layer : 2 * layer + 2]
+        y, *pair = graph.ops(
+            "Attention", *parts, given.bias, *kept, outputs=3, **heads
+        )
+        x = graph.op("Add", x, self._dense(graph, y, f"{name}/self_attention/linear_1"))
+        y = self._normal(graph, x, f"{name}/attention/layer_norm")
+        query = self._dense(graph, y, f"{name}/attention/linear_0")
+        y = graph.op("Attention", query, *self._heard[layer], **heads)
+        x = graph.op("Add", x, self._dense(graph, y, f"{name}/attention/linear_2"))
+        return self._forward(graph, x, f"{name}/ffn"), pair
+
+    def _forward(self, graph: Graph, x: str, name: str) -> str:
+        y = self._normal(graph, x, f"{name}/layer_norm")
+        y = graph.op("Gelu", self._dense(graph, y, f"{name}/linear_0"))
+        return graph.op("Add", x, self._dense(graph, y, f"{name}/linear_1"))
+
+    def _parts(self, graph: Graph, x: str, name: str, count: int) -> list[str]:
+        y = self._dense(graph, x, name)
+        return graph.ops("Split", y, outputs=count, axis=2, num_outputs=count)
+
+    def _dense(self, graph: Graph, x: str, name: str) -> str:
+        weight = self._weight(f"{name}/weight", turned=True)
+        product = graph.op("MatMul", x, weight)
+        return graph.op("Add", product, self._weight(f"{name}/bias"))
+
+    def _normal(self, graph: Graph, x: str, name: str) -> str:
+        scale, bias = self._weight(f"{name}/gamma"), self._weight(f"{name}/beta")
+        return graph.op(
+            "LayerNormalization", x, scale, bias, axis=-1, epsilon=_EPSILON
+        )
+
+    def _weight(self, name: str, *, turned: bool = False) -> str:
+        if name not in self._widened:
+            tensor = self._tensors[name]
+            half = self._outer.weight(name, tensor.T.copy() if turned else tensor)
+            self._widened[name] = self._outer.op("Cast", half, to=TensorProto.FLOAT)
+        return self._widened[name]
+
+    def _refused(self, name: str, tokens: list[int]) -> str:
+        bias = np.zeros(len(self._tensors["decoder/embeddings/weight"]), np.float32)
+        bias[tokens] = -np.inf
+        return self._outer.weight(name, bias)
+
+
+def transcriber(
+    tensors: dict[str, np.ndarray], never: tuple[list[int], list[int]]
+) -> ModelProto:
+    """Log-mel (batch, 80, 3000) float32 in, `tokens` int64 (batch, tokens) out."""
+    graph = Graph()
+    add_transcriber(graph, "mel", tensors, never)
+    return graph.model(
+        "whisper",
+        [value("mel", TensorProto.FLOAT, ["batch", 80, 3000])],
+        [value("tokens", TensorProto.INT64, ["batch", "tokens"])],
+        {},
+    )
+
+
+def add_transcriber(
+    graph: Graph,
+    mel: str,
+    tensors: dict[str, np.ndarray],
+    never: tuple[list[int], list[int]],
+) -> None:
+    """Add encoder and decoder to a graph, and its output `tokens`."""
+    whisper = Whisper(graph, tensors, never)
+    # All weights are made single precision outside of the loop, once.
+    whisper.encode(mel)
+    batch = graph.op("Shape", mel, start=0, end=1)
+    size = graph.op("Concat", batch, graph.integers(len(PROMPT)), axis=0)
+    ids = graph.op("Expand", graph.integers(*PROMPT), size)
+    mask = graph.op("Expand", graph.integers(1), size)
+    most = graph.scalar(MAX_TOKENS)
+    graph.named(generate(graph, whisper, ids, mask, most, STOP), "tokens")
