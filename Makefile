@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-kill test-torch coverage check format bench bench-peers soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch example examples coverage check format bench bench-peers soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -70,6 +70,17 @@ $(VENV)-torch/.installed: requirements/dev.txt requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# One example of examples/: its environment and its model below .examples/, a simulated
+# enclave, its client. make example NAME=facenet INPUT="mine.jpg yours.jpg"
+NAME ?=
+INPUT ?=
+example: $(VENV)/.demo
+	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
+
+# The small ones, each built, served and tested.
+examples: $(VENV)/.dev
+	$(PYTEST) -q examples $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

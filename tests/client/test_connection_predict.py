@@ -52,6 +52,34 @@ def test_an_array_of_each_type_goes_there_and_back(
     assert (output.dtype, output.shape) == (array.dtype, array.shape)
 
 
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("zwö", ["zwö"]),
+        ("zwö".encode(), ["zwö"]),
+        (["one", b"two"], ["one", "two"]),
+        (np.array(["one", "zwö"]), ["one", "zwö"]),
+        (["", "a\0b", "\U0001f600"], ["", "a\0b", "\U0001f600"]),
+    ],
+)
+def test_text_goes_there_and_back(
+    client: blindai.Connection,
+    identity: Callable[..., bytes],
+    name: str,
+    text: object,
+    texts: list[str],
+) -> None:
+    client.upload_model(identity(TensorProto.STRING), name)
+    assert client.predict(name, text).output[0].as_texts() == texts
+
+
+def test_a_files_bytes_go_to_a_model_that_takes_numbers(
+    client: blindai.Connection, identity: Callable[..., bytes], name: str
+) -> None:
+    client.upload_model(identity(TensorProto.UINT8), name)
+    assert client.predict(name, b"\x89PNG").output[0].as_flat() == [*b"\x89PNG"]
+
+
 def test_bits_of_bf16_go_there_and_come_back_as_numbers(
     client: blindai.Connection, identity: Callable[..., bytes], name: str
 ) -> None:

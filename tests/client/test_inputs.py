@@ -104,6 +104,44 @@ def test_text_and_bytes_become_bytes(value: object) -> None:
     assert one(value, Datatype.BYTES).array.tolist() == ["é".encode(), b"\xff\x00"]
 
 
+@pytest.mark.parametrize("shape", [(), (-1,), (1,), (-1, -1)])
+@pytest.mark.parametrize("text", ["é", "é".encode(), np.str_("é")])
+def test_one_text_fits_a_model_of_any_rank(
+    text: object, shape: tuple[int, ...]
+) -> None:
+    (tensor,) = as_tensors(text, [TensorSpec("x", Datatype.BYTES, shape)])
+    assert tensor.shape == (1,) * len(shape)
+    assert tensor.array.item() == "é".encode()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_are_numbers_for_a_model_that_takes_them(
+    kind: type[Any],
+) -> None:
+    tensor = one(kind(b"\xff\xd8\x00"), Datatype.UINT8)
+    assert (tensor.shape, tensor.array.tolist()) == ((3,), [0xFF, 0xD8, 0])
+
+
+def test_the_bytes_of_a_file_are_no_other_numbers() -> None:
+    with pytest.raises(TensorError, match="expected numbers for FP32, got others"):
+        one(b"\xff\xd8")
+
+
+def test_text_of_numpys_own_kind_becomes_bytes() -> None:
+    strings = pytest.importorskip("numpy.dtypes").StringDType()
+    assert one(np.array(["a", "bc"], strings), Datatype.BYTES).array.tolist() == [
+        b"a",
+        b"bc",
+    ]
+
+
+def test_text_that_utf8_cannot_write_is_refused_and_not_shown() -> None:
+    with pytest.raises(TensorError, match="got half of a surrogate pair") as caught:
+        one("secret \ud800", Datatype.BYTES)
+    assert "secret" not in caught.value.message
+    assert caught.value.__cause__ is None
+
+
 @pytest.mark.parametrize("kind", ["S", "U"])
 def test_an_array_of_numpys_strings_becomes_bytes(kind: str) -> None:
     tensor = one(np.array([["a", "bc"]], kind), Datatype.BYTES)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blindai.client.results import PredictResponse, Tensor
+from blindai.errors import TensorError
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor as WireTensor
 
@@ -38,6 +39,33 @@ def test_bf16_comes_as_numbers() -> None:
 
 def test_text_comes_as_bytes() -> None:
     assert tensor(np.array([b"a", b"\xff"], object)).as_flat() == [b"a", b"\xff"]
+
+
+def test_one_text_comes_as_text() -> None:
+    one = tensor(np.array([["zwö".encode()]], object))
+    assert (one.as_text(), one.as_texts()) == ("zwö", ["zwö"])
+
+
+def test_several_texts_come_as_a_list_row_by_row() -> None:
+    several = tensor(np.array([[b"a", b"b"], [b"c", b"d"]], object))
+    assert several.as_texts() == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (FLOATS, "output 'y': expected BYTES, got FP32"),
+        (np.array([b"a", b"b"], object), r"expected one text, got 2; as_texts\(\)"),
+        (np.array([], object), "expected one text, got 0"),
+        (np.array([b"\xff"], object), "output 'y': expected UTF-8, got other bytes"),
+    ],
+)
+def test_what_is_not_one_text_is_refused_and_not_shown(
+    array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], message: str
+) -> None:
+    with pytest.raises(TensorError, match=message) as caught:
+        tensor(array).as_text()
+    assert caught.value.__cause__ is None
 
 
 def test_torch_gets_a_copy_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

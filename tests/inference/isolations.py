@@ -33,7 +33,11 @@ async def isolated(
     threads = Threads()
     isolation: Isolation = ProcessIsolation(limits, forks)
     if kind == "thread":
-        isolation = ThreadIsolation(threads, max_output_bytes=limits.max_output_bytes)
+        isolation = ThreadIsolation(
+            threads,
+            max_output_bytes=limits.max_output_bytes,
+            extensions=limits.extensions,
+        )
     await isolation.start()
     yield isolation
     await isolation.close()
@@ -57,11 +61,14 @@ async def admit(isolation: Isolation, proto: onnx.ModelProto | bytes) -> ModelSp
 
 @asynccontextmanager
 async def loaded(
-    isolation: Isolation, proto: onnx.ModelProto, lanes: int = 1
+    isolation: Isolation,
+    proto: onnx.ModelProto,
+    lanes: int = 1,
+    limits: AdmissionLimits | None = None,
 ) -> AsyncIterator[Running]:
     """A model that is ready to run."""
     async with spooled(proto) as spool:
-        spec = await isolation.admit(spool, AdmissionLimits())
+        spec = await isolation.admit(spool, limits or AdmissionLimits())
         model = await isolation.load(spool, spec, lanes)
     try:
         yield Running(model, spec)

@@ -183,6 +183,7 @@ def test_the_encoding_holds_every_setting_with_defaults_filled_in() -> None:
             "workers": 0,
             "instances": 2,
             "threads": 0,
+            "extensions": False,
             "default_timeout_s": 30.0,
             "max_timeout_s": 600.0,
         },
@@ -271,3 +272,10 @@ def test_an_address_for_telemetry_is_in_the_digest() -> None:
     encoded = cbor.decode(settings.encode())
     assert isinstance(encoded, dict)
     assert encoded["telemetry"]["url"] == "https://telemetry.example/"
+
+
+def test_the_digest_says_whether_models_have_extensions() -> None:
+    settings = Settings.parse("[inference]\nextensions = true")
+
+    assert settings.inference.extensions
+    assert settings.digest != Settings().digest

@@ -39,12 +39,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def run_enclave(config: Path, log: Path) -> Iterator[Running]:
+def run_enclave(
+    config: Path, log: Path, python: Path | None = None
+) -> Iterator[Running]:
     """Run a simulated enclave on a free port until the context ends.
 
     Args:
         config: Its measured configuration.
         log: Where its log lines go.
+        python: Runs it; this process's own Python if not given.
 
     Raises:
         BlindAIError: If it does not start.
@@ -57,7 +60,7 @@ def run_enclave(config: Path, log: Path) -> Iterator[Running]:
     }
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  this very program
-            [sys.executable, *words, "--config", str(config)],
+            [str(python or sys.executable), *words, "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,7 +1,8 @@
 """From what people have in hand to named tensors.
 
-NumPy arrays, torch tensors (torch is not imported), numbers and lists; one for a model
-of one input, a list in the model's order or a dict by name for a model of several.
+NumPy arrays, torch tensors (torch is not imported), numbers, text and lists of these;
+one for a model of one input, a list in the model's order or a dict by name for a model
+of several. A file's bytes are a tensor for a model that takes UINT8.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from blindai.client.results import TensorSpec
 
 
+_TEXT = "SUOT"  # kinds of NumPy's: bytes, text, objects, text of any length
+
+
 def as_tensors(
     inputs: object,
     specs: Sequence[TensorSpec],
@@ -31,8 +35,9 @@ def as_tensors(
     """Name and type what a caller wants to send.
 
     Args:
-        inputs: An array or tensor; a list of numbers; a list of several of these, in
-            the model's order; or a dict by input name.
+        inputs: An array or tensor; a list of numbers or of text; one text, or the
+            bytes of a file; a list of several of these, in the model's order; or a dict
+            by input name.
         specs: What the model declares.
         dtype: Type of lists: a V2 name or a NumPy type, one or one an input; the
             model's own where it is not given.
@@ -68,6 +73,8 @@ def as_tensor(
     """
     datatype = spec.datatype if dtype is None else _datatype(dtype)
     array, is_bf16 = _as_array(value, datatype)
+    if shape is None and datatype is Datatype.BYTES and array.ndim == 0:
+        shape = (1,) * len(spec.shape)  # one text, to a model of lists of them
     if shape is not None:
         array = _reshape(array, shape, spec.name)
     actual = Datatype.BF16 if is_bf16 else Datatype.of(array.dtype)
@@ -115,9 +122,11 @@ def _as_array(value: object, datatype: Datatype) -> tuple[NDArray[Any], bool]:
     if isinstance(value, np.ndarray):
         array = value
         is_bf16 = datatype is Datatype.BF16 and array.dtype == np.uint16
-        return (_as_bytes(array) if array.dtype.kind in "SUO" else array), is_bf16
+        return (_as_bytes(array) if array.dtype.kind in _TEXT else array), is_bf16
     if datatype is Datatype.BYTES:
         return _as_bytes(np.array(value, dtype=object)), False
+    if datatype is Datatype.UINT8 and isinstance(value, bytes | bytearray | memoryview):
+        return np.frombuffer(value, np.uint8), False
     try:
         return _from_numbers(value, datatype), datatype is Datatype.BF16
     except (ValueError, TypeError, OverflowError):
@@ -173,7 +182,15 @@ def _from_torch(tensor: Any) -> tuple[NDArray[Any], bool]:  # noqa: ANN401  torc
 
 
 def _as_bytes(array: NDArray[Any]) -> NDArray[Any]:
-    flat = [each.encode() if isinstance(each, str) else each for each in array.ravel()]
+    try:
+        flat = [
+            each.encode() if isinstance(each, str) else each for each in array.ravel()
+        ]
+    except UnicodeEncodeError:
+        # Without the cause: it holds the text.
+        raise TensorError(
+            "input: expected text that UTF-8 can write, got half of a surrogate pair"
+        ) from None
     if not all(isinstance(each, bytes) for each in flat):
         raise TensorError("input: expected text or bytes for BYTES, got others")
     out = np.empty(len(flat), dtype=object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from blindai.errors import TensorError
 from blindai.protocol.datatypes import Datatype
 
 if TYPE_CHECKING:
@@ -161,6 +162,38 @@ class Tensor:
         """The values as a flat list, row by row."""
         flat: list[Any] = self.as_numpy().ravel().tolist()
         return flat
+
+    def as_text(self) -> str:
+        """The one text that it is.
+
+        Raises:
+            TensorError: If it has no text, more than one, or one that is not UTF-8.
+        """
+        texts = self.as_texts()
+        if len(texts) != 1:
+            raise TensorError(
+                f"output {self.name!r}: expected one text, got {len(texts)};"
+                " as_texts() gives all"
+            )
+        return texts[0]
+
+    def as_texts(self) -> list[str]:
+        """All texts, flat, row by row.
+
+        Raises:
+            TensorError: If it has no text, or some that is not UTF-8.
+        """
+        if self.datatype is not Datatype.BYTES:
+            raise TensorError(
+                f"output {self.name!r}: expected BYTES, got {self.datatype.value}"
+            )
+        try:
+            return [element.decode() for element in self._wire.array.flat]
+        except UnicodeDecodeError:
+            # Without the cause: it holds the bytes.
+            raise TensorError(
+                f"output {self.name!r}: expected UTF-8, got other bytes"
+            ) from None
 
     def __repr__(self) -> str:
         """Name, type and shape."""

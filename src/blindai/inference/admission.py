@@ -23,6 +23,7 @@ from google.protobuf.message import (  # type: ignore[import-untyped]  # none sh
 )
 
 from blindai.errors import ModelRefusedError
+from blindai.inference import extensions
 from blindai.inference.declaration import declared
 from blindai.inference.functions import Functions, messages, operator
 from blindai.inference.outline import outline
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _ONNX_DOMAINS: Final = ("", "ai.onnx")
 _DOMAINS: Final = (*_ONNX_DOMAINS, "ai.onnx.ml", "com.microsoft")
-_EXTENSIONS: Final = "ai.onnx.contrib"
 # It names a file, or holds what some accelerator runs, which no limit here is about.
 _REFUSED: Final = {("com.microsoft", "EPContext")}
 _OPSETS: Final = range(7, onnx.defs.onnx_opset_version() + 1)
@@ -155,14 +155,34 @@ def _require_operator(
     node: onnx.NodeProto, functions: Functions, limits: AdmissionLimits
 ) -> None:
     name = operator(node.domain, node.op_type)
-    domains = (*_DOMAINS, _EXTENSIONS) if limits.extensions else _DOMAINS
-    if (node.domain in domains and name not in _REFUSED) or name in functions:
+    if (node.domain in _DOMAINS and name not in _REFUSED) or name in functions:
+        return
+    if node.domain in extensions.DOMAINS:
+        _require_extension(node, limits)
         return
     raise ModelRefusedError(
         f"{shown_node(node)}: expected an operator of"
         " ai.onnx, ai.onnx.ml or com.microsoft, or a function of the model,"
         f" got domain {shown(node.domain)}"
     )
+
+
+def _require_extension(node: onnx.NodeProto, limits: AdmissionLimits) -> None:
+    """Require that an operator of onnxruntime-extensions may run here.
+
+    Raises:
+        ModelRefusedError: If it may not.
+    """
+    if not limits.extensions:
+        raise ModelRefusedError(
+            f"{shown_node(node)}: expected extensions = true in the measured"
+            f" configuration for operators of {node.domain}, got false"
+        )
+    if node.op_type in extensions.ENDS_PROCESS and not limits.own_process:
+        raise ModelRefusedError(
+            f'{shown_node(node)}: expected isolation = "process" for an operator that'
+            " ends its process where data is malformed, got threads of the enclave's"
+        )
 
 
 def _require_own_data(tensor: onnx.TensorProto, files: Files) -> None:

@@ -18,8 +18,9 @@ class AdmissionLimits:
         max_messages: Protobuf messages and fields that are looked at.
         max_tensor_bytes: A tensor that is declared, or inferred from what is; sparse
             initializers together, written out.
-        extensions: Whether operators of onnxruntime-extensions (`ai.onnx.contrib`) are
-            admitted.
+        extensions: Whether operators of onnxruntime-extensions are admitted.
+        own_process: Whether the model will have a process of its own, which an operator
+            may then end.
         infer: Whether sizes are inferred from what is declared: by native code, which a
             hostile file can crash, so only where that ends nothing but a judgement.
     """
@@ -30,4 +31,5 @@ class AdmissionLimits:
     max_messages: int = 2_000_000
     max_tensor_bytes: int = 4 << 30
     extensions: bool = False
+    own_process: bool = True
     infer: bool = True

@@ -7,7 +7,8 @@ handed over in memory, by name; no path is opened for them.
 
 ONNX Runtime logs what it refuses, values of tensors too, so it logs nothing here; its
 errors become ours in `load` and `Model.run`, without their text where that may hold
-values. No library of custom operators is ever registered.
+values. No library of custom operators is ever registered but that of `extensions`, for
+models that are loaded with it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from blindai.errors import (
     TooLargeError,
 )
 from blindai.inference import binding
+from blindai.inference.extensions import loaded_library
 from blindai.inference.isolation import Outcome
 from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
@@ -187,7 +189,7 @@ def source_of(contents: memoryview, path: str | None) -> str | bytes | Bundle:
     return bytes(contents) if path is None else path
 
 
-def load(
+def load(  # noqa: PLR0913  one argument a choice
     source: str | bytes | Bundle,
     spec: ModelSpec,
     *,
@@ -195,6 +197,7 @@ def load(
     max_output_bytes: int,
     size_bytes: int = 0,
     exact: bool = False,
+    extensions: bool = False,
 ) -> Model:
     """Load an admitted model. Blocks.
 
@@ -206,8 +209,10 @@ def load(
         max_output_bytes: Of one run's outputs together.
         size_bytes: Of all of it: what may be computed as it is loaded grows with it.
         exact: Whether it shares the arena of `take_memory_as_needed`.
+        extensions: Whether it has the operators of onnxruntime-extensions.
 
     Raises:
+        ConfigurationError: If it should have them, and they are not installed.
         ModelRefusedError: If ONNX Runtime does not take the model.
     """
     datatypes = {tensor.datatype for tensor in (*spec.inputs, *spec.outputs)}
@@ -216,6 +221,8 @@ def load(
             "inputs and outputs: expected BF16 or BYTES, got both in one model"
         )
     options = _session_options(threads, size_bytes, exact=exact)
+    if extensions:
+        options.register_custom_ops_library(loaded_library())
     files: tuple[memoryview, ...] = ()
     if isinstance(source, Bundle):
         files = tuple(source.files.values())

@@ -46,8 +46,8 @@ class ServiceSettings:
     Attributes:
         isolation: "process" for a sandboxed process a model, or "thread".
         slots: Runs at the same time, of all models together.
-        process: What a worker process may cost; `threads` and `max_output_bytes`
-            hold for both isolations.
+        process: What a worker process may cost; `threads`, `max_output_bytes` and
+            `extensions` hold for both isolations.
         engine: How much is in memory, and how it runs.
         weights: Of tenants that get more or less than others, by name.
         store: How much is kept.
@@ -273,4 +273,5 @@ def _isolation(settings: ServiceSettings, threads: Threads) -> Isolation:
         threads,
         intra_op_threads=settings.process.threads,
         max_output_bytes=settings.process.max_output_bytes,
+        extensions=settings.process.extensions,
     )

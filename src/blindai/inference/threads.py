@@ -19,6 +19,7 @@ from blindai.errors import BlindAIError, InternalError
 from blindai.inference import runtime
 from blindai.inference.admission import admit
 from blindai.inference.blocking import look_at
+from blindai.inference.extensions import loaded_library
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor
 
@@ -47,6 +48,7 @@ class ThreadIsolation:
         threads: Where models are judged and loaded.
         intra_op_threads: Threads that work on one operator.
         max_output_bytes: Of one run's outputs together.
+        extensions: Whether models have the operators of onnxruntime-extensions.
     """
 
     def __init__(
@@ -55,20 +57,28 @@ class ThreadIsolation:
         *,
         intra_op_threads: int = 1,
         max_output_bytes: int = 256 << 20,
+        extensions: bool = False,
     ) -> None:
         self._threads = threads
         self._intra_op_threads = intra_op_threads
         self._max_output_bytes = max_output_bytes
+        self._extensions = extensions
 
     async def start(self) -> None:
-        """Nothing to prepare."""
+        """Load the library of extensions, if models are to have it.
+
+        Raises:
+            ConfigurationError: If it is not installed.
+        """
+        if self._extensions:
+            await self._threads.call(loaded_library)
 
     async def admit(self, spool: Spool, limits: AdmissionLimits) -> ModelSpec:
         """Judge a model in a thread; see `isolation.Isolation`.
 
         No sizes are inferred: what crashes as it does that would end this process.
         """
-        limits = replace(limits, infer=False)
+        limits = replace(limits, infer=False, own_process=False)
         return await self._threads.call(lambda: admit(spool.view(), limits))
 
     async def load(self, spool: Spool, spec: ModelSpec, lanes: int) -> ThreadModel:
@@ -87,6 +97,7 @@ class ThreadIsolation:
             threads=self._intra_op_threads,
             max_output_bytes=self._max_output_bytes,
             size_bytes=spool.size_bytes,
+            extensions=self._extensions,
         )
 
 

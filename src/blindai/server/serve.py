@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from blindai import __version__
 from blindai.attester.evidence_fields import measurement
 from blindai.errors import ConfigurationError, reason
-from blindai.inference import TELEMETRY_SWITCH, sandbox
+from blindai.inference import TELEMETRY_SWITCH, extensions, sandbox
 from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.arrivals import Preload
 from blindai.inference.engine import EngineLimits
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from blindai.inference.observer import Observer
     from blindai.server.asgi import App
     from blindai.server.observability.operations import Operations
+    from blindai.server.settings import InferenceSettings
     from blindai.server.stapling import Endorsing
 
 BUILD: Final = f"blindai {__version__}"
@@ -161,14 +162,10 @@ def service_settings(settings: Settings) -> ServiceSettings:
     return ServiceSettings(
         isolation=inference.isolation,
         slots=slots,
-        process=ProcessLimits(
-            sandbox=inference.sandbox,
-            threads=inference.threads or max(1, cores // slots),
-            memory_bytes=inference.memory_bytes,
-            max_output_bytes=inference.max_response_bytes,
-            load_s=inference.load_timeout_s,
+        process=_process_limits(inference, inference.threads or max(1, cores // slots)),
+        admission=AdmissionLimits(
+            max_tensor_bytes=inference.memory_bytes, extensions=inference.extensions
         ),
-        admission=AdmissionLimits(max_tensor_bytes=inference.memory_bytes),
         engine=EngineLimits(
             max_loaded_bytes=models.max_loaded_bytes,
             max_queue=inference.max_queue,
@@ -197,12 +194,26 @@ def service_settings(settings: Settings) -> ServiceSettings:
     )
 
 
+def _process_limits(inference: InferenceSettings, threads: int) -> ProcessLimits:
+    return ProcessLimits(
+        sandbox=inference.sandbox,
+        threads=threads,
+        memory_bytes=inference.memory_bytes,
+        max_output_bytes=inference.max_response_bytes,
+        load_s=inference.load_timeout_s,
+        extensions=inference.extensions,
+    )
+
+
 def sandbox_words(settings: Settings) -> str:
     """What holds a model back on this machine.
 
     Raises:
-        ConfigurationError: If the kernel offers less than the configuration accepts.
+        ConfigurationError: If the kernel offers less than the configuration accepts, or
+            there is not the library of extensions that it asks for.
     """
+    if settings.inference.extensions:
+        extensions.library()
     if settings.inference.isolation == "thread":
         return "none: models run in threads of this process"
     offered = sandbox.offered()

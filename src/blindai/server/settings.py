@@ -93,6 +93,8 @@ class InferenceSettings:
         workers: How many runs there are at once; 0 for one a core.
         instances: How many of them one model may have.
         threads: How many threads one run uses; 0 shares the cores among `workers`.
+        extensions: Whether workers load onnxruntime-extensions, and models may use its
+            operators for images, sound and text.
         default_timeout_s: Time for a request that names none, in seconds.
         max_timeout_s: Longest time a request may ask for, in seconds.
     """
@@ -107,6 +109,7 @@ class InferenceSettings:
     workers: int = 0
     instances: int = 2
     threads: int = 0
+    extensions: bool = False
     default_timeout_s: float = 30.0
     max_timeout_s: float = 600.0
 

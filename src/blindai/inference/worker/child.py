@@ -1,7 +1,7 @@
 """What a worker does, in its sandbox: judge a model, load one, run it.
 
     server -> worker   {op: admit, limits}      with the model
-                       {op: load, spec, threads, paths, max_output_bytes}
+                       {op: load, spec, threads, paths, max_output_bytes, extensions}
                                                 with the model and the ends of lanes
                        {op: stop, lane, run}
     worker -> server   {spec}, or {loaded}, or {problem} with the problem in the body
@@ -23,6 +23,7 @@ from blindai.errors import BlindAIError, ModelRefusedError
 from blindai.inference import runtime
 from blindai.inference.admission import admit
 from blindai.inference.admission_limits import AdmissionLimits
+from blindai.inference.extensions import DOMAINS
 from blindai.inference.worker import frames, specs
 from blindai.inference.worker.lane import Lane, refuse
 from blindai.protocol import cbor
@@ -31,31 +32,51 @@ from blindai.protocol.tensor import Tensor
 if TYPE_CHECKING:
     import socket
 
+    from onnx import NodeProto
+
     from blindai.inference.worker.frames import Frame
+    from blindai.protocol.datatypes import Array
 
 _MAX_DECLARATION_BYTES: Final = 96 << 10  # fits in a message; see `frames.MAX_BYTES`
 
 
-def warm_up() -> None:
-    """Run a model, so that the whole runtime is there before no file can be read."""
+def warm_up(*, extensions: bool = False) -> None:
+    """Run a model, so that the whole runtime is there before no file can be read.
+
+    Args:
+        extensions: Whether models will have onnxruntime-extensions; its library is
+            loaded here then.
+
+    Raises:
+        ConfigurationError: If it should be, and is not installed.
+    """
     runtime.take_memory_as_needed()
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"
-    )
-    graph = helper.make_graph(
-        [helper.make_node("Relu", ["x"], ["y"])], "warm", [x], [y]
-    )
-    opset = helper.make_opsetid("", 17)
+    _run_once(helper.make_node("Relu", ["x"], ["y"]), np.zeros(1, "<f4"))
+    if extensions:
+        node = helper.make_node("StringUpper", ["x"], ["y"], domain=DOMAINS[0])
+        _run_once(node, np.array([b""], object), extensions=True)
+
+
+def _run_once(node: NodeProto, x: Array, *, extensions: bool = False) -> None:
+    kind = TensorProto.STRING if x.dtype == object else TensorProto.FLOAT
+    values = [helper.make_tensor_value_info(name, kind, [1]) for name in "xy"]
+    graph = helper.make_graph([node], "warm", values[:1], values[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAINS[0], 1)]
     contents = helper.make_model(
-        graph, opset_imports=[opset], ir_version=8
+        graph, opset_imports=opsets, ir_version=8
     ).SerializeToString()
-    spec = admit(memoryview(contents), AdmissionLimits())
+    spec = admit(memoryview(contents), AdmissionLimits(extensions=extensions))
     descriptor = os.memfd_create("warm")
     os.write(descriptor, contents)
     model = runtime.load(
-        _path(descriptor), spec, threads=1, max_output_bytes=4, exact=True
+        _path(descriptor),
+        spec,
+        threads=1,
+        max_output_bytes=4,
+        exact=True,
+        extensions=extensions,
     )
-    model.run([Tensor.of("x", np.zeros(1, "<f4"))], spec.outputs, runtime.Stop())
+    model.run([Tensor.of("x", x)], spec.outputs, runtime.Stop())
     os.close(descriptor)
 
 
@@ -90,6 +111,7 @@ def _obey(end: socket.socket, frame: Frame, lanes: list[Lane]) -> None:
             "threads": int(threads),
             "paths": bool(paths),
             "max_output_bytes": int(limit),
+            "extensions": bool(extensions),
         }:
             file, *ends = frame.descriptors
             with os.fdopen(file, "rb"):
@@ -102,6 +124,7 @@ def _obey(end: socket.socket, frame: Frame, lanes: list[Lane]) -> None:
                     max_output_bytes=limit,
                     size_bytes=len(contents),
                     exact=True,
+                    extensions=extensions,
                 )
             lanes.extend(Lane(frames.take_over(each), model) for each in ends)
             frames.send(end, {"loaded": True})

@@ -26,6 +26,7 @@ _START_S: Final = 60.0
 _EPITAPH_S: Final = 0.5
 # Nothing of the server's environment; and one thread, as only that one is forked.
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+EXTENSIONS: Final = "extensions"  # an argument of the zygote's
 _ZYGOTE: Final = ("-m", "blindai.inference.worker.zygote")
 
 
@@ -70,11 +71,19 @@ class Forks:
     Args:
         sandbox: What a worker's sandbox must at least be.
         program: What Python runs as the zygote.
+        extensions: Whether workers have the library of onnxruntime-extensions.
     """
 
-    def __init__(self, sandbox: str, program: Sequence[str] = _ZYGOTE) -> None:
+    def __init__(
+        self,
+        sandbox: str,
+        program: Sequence[str] = _ZYGOTE,
+        *,
+        extensions: bool = False,
+    ) -> None:
         self._sandbox = sandbox
         self._program = program
+        self._options = [EXTENSIONS] if extensions else []
         self._zygote: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._ready: asyncio.Future[None]
@@ -136,7 +145,8 @@ class Forks:
 
     def _spawn(self) -> Channel:
         ours, theirs = frames.pair()
-        command = [sys.executable, "-I", *self._program, str(theirs.fileno())]
+        arguments = [str(theirs.fileno()), *self._options]
+        command = [sys.executable, "-I", *self._program, *arguments]
         with theirs:
             try:
                 self._zygote = subprocess.Popen(  # noqa: S603  ours

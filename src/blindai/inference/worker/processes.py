@@ -18,6 +18,7 @@ from blindai.errors import (
     ProtocolError,
 )
 from blindai.inference import sandbox
+from blindai.inference.extensions import library
 from blindai.inference.worker import frames, specs
 from blindai.inference.worker.channel import Channel
 from blindai.inference.worker.forks import Forks
@@ -50,6 +51,7 @@ class ProcessLimits:
         load_s: How long loading may take, in seconds.
         stop_s: How long a run may go on once it was told to stop, in seconds.
         max_output_bytes: Of one run's outputs together.
+        extensions: Whether models have the operators of onnxruntime-extensions.
     """
 
     sandbox: str = "full"
@@ -60,6 +62,7 @@ class ProcessLimits:
     load_s: float = 60.0
     stop_s: float = 1.0
     max_output_bytes: int = 256 << 20
+    extensions: bool = False
 
 
 class ProcessIsolation:
@@ -72,14 +75,17 @@ class ProcessIsolation:
 
     def __init__(self, limits: ProcessLimits, forks: Forks | None = None) -> None:
         self._limits = limits
-        self._forks = forks or Forks(limits.sandbox)
+        self._forks = forks or Forks(limits.sandbox, extensions=limits.extensions)
 
     async def start(self) -> None:
         """Start the zygote.
 
         Raises:
-            ConfigurationError: If the kernel offers less than the sandbox must be.
+            ConfigurationError: If the kernel offers less than the sandbox must be, or
+                extensions that models are to have are not installed.
         """
+        if self._limits.extensions:
+            library()
         sandbox.offered().require(sandbox.Minimum(self._limits.sandbox))
         await self._forks.start()
 
@@ -114,6 +120,7 @@ class ProcessIsolation:
                 "threads": limits.threads,
                 "paths": sandbox.offered().landlock_abi > 0,
                 "max_output_bytes": limits.max_output_bytes,
+                "extensions": limits.extensions,
             }
             theirs = [end.fileno() for _, end in pairs]
             descriptors = [spool.descriptor, *theirs]

@@ -1,6 +1,6 @@
 """The process that workers are forked from: warm, with nothing in it to steal.
 
-    python -I -m blindai.inference.worker.zygote DESCRIPTOR
+    python -I -m blindai.inference.worker.zygote DESCRIPTOR [extensions]
 
 It is started from the program's file with an empty environment, so it has none of the
 server's memory: no keys, no requests. It imports what workers need and then forks one
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     # Who stops the server by its group or its unit leaves it the time to finish.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    child.warm_up()
+    child.warm_up(extensions="extensions" in arguments[1:])
     gc.collect()
     gc.freeze()
     frames.send(control, {"ready": True})

@@ -1,0 +1,39 @@
+"""Runs an example: its environment, its model, a simulated enclave, its client.
+
+python -m examples.run NAME [INPUT ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from examples.common.serving import names, prepare, serve
+
+from blindai.errors import BlindAIError
+
+
+def main() -> None:
+    """Be the program."""
+    parser = argparse.ArgumentParser(prog="examples.run", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help=", ".join(names()))
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="for the client")
+    asked = parser.parse_args()
+    try:
+        run(asked.name, asked.inputs)
+    except BlindAIError as error:
+        sys.exit(f"error: {error}")
+
+
+def run(name: str, inputs: list[str]) -> None:
+    """Prepare an example, serve it, and run its client against it."""
+    example = prepare(name)
+    given = inputs or [str(each) for each in example.samples]
+    with serve(example) as url:
+        print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
+        print(f"$ python examples/{name}/client.py {url} {' '.join(given)}", flush=True)
+        print(example.client(url, *given), end="")
+
+
+if __name__ == "__main__":
+    main()

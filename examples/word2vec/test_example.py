@@ -1,0 +1,47 @@
+"""The search finds what a query means, through a real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from examples.conftest import Served
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("bushfires threaten homes near Sydney", "firefighters"),
+        ("who won the cricket match", "cricket"),
+        ("PEACE TALKS BETWEEN ISRAEL AND THE PALESTINIANS", "peace"),
+    ],
+)
+def test_the_articles_found_are_about_the_query(
+    served: Served, query: str, word: str
+) -> None:
+    asked, *found = served.ask(query)
+
+    assert asked == query
+    assert len(found) == 3
+    assert word in " ".join(found)
+
+
+def test_punctuation_does_not_hide_a_word(served: Served) -> None:
+    plain, marked = served.ask("cricket match"), served.ask('"cricket", (match)?!')
+
+    assert plain[1:] == marked[1:]
+
+
+@pytest.mark.parametrize("query", ["xyzzy plugh", "", "?!"])
+def test_a_query_without_a_known_word_finds_nothing(served: Served, query: str) -> None:
+    assert served.ask(query) == [query, "  none of these words is known"]
+
+
+def test_queries_are_answered_one_by_one(served: Served) -> None:
+    first, second = "cricket", "interest rates"
+
+    both = served.ask(first, second)
+
+    assert both == [*served.ask(first), *served.ask(second)]
