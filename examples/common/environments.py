@@ -1,4 +1,8 @@
-"""An environment for an example: the locked server and client, and what it names."""
+"""An environment for an example: this one, and on top of it what the example names.
+
+What is here (the locked server and client) is not installed again: the example's own
+environment looks here after it looked at home.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 from typing import TYPE_CHECKING
 
 from examples.common import EXAMPLES, KEPT, ROOT
@@ -16,7 +21,8 @@ from blindai.text import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LOCKS = "requirements/demo.txt", "requirements/build.txt"
+_LOCK = ROOT / "requirements" / "demo.txt"
+_HERE = sysconfig.get_path("purelib")
 _TIMEOUT_S = 1800.0
 _LAST_WORDS = 600  # characters
 
@@ -27,51 +33,58 @@ class NotInstalledError(BlindAIError):
     next_step = "Check the network and pip's configuration, then try again."
 
 
-def environment(name: str) -> Path:
+def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path:
     """The Python of an example's own environment, installed if need be.
 
     Args:
         name: Of the example.
+        kept: Below which it is.
+        examples: Where the examples are.
 
     Raises:
         NotInstalledError: If it cannot be installed; pip's reason is in it.
     """
-    folder = KEPT / name / "venv"
+    folder = kept / name / "venv"
     python = folder / "bin" / "python"
-    wanted = EXAMPLES / name / "requirements.txt"
+    wanted = examples / name / "requirements.txt"
     stamp, digest = folder / "installed", _digest(wanted)
     if stamp.is_file() and stamp.read_text() == digest:
         return python
     print(f"installing what {name} needs (once) ...", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(folder)])
+    _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    home = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
+    below = f"import site; site.addsitedir({_HERE!r})\n"  # its .pth files count too
+    (folder / home / "below.pth").write_text(below)
+    locked = folder / "locked.txt"  # what is locked stays at its version
+    locked.write_text("\n".join(_pins()) + "\n")
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    pip += ["--no-input", "install"]
-    for lock in _LOCKS:
-        _run([*pip, "--no-deps", "--require-hashes", "-r", str(ROOT / lock)])
-    _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
-    kept = folder / "locked.txt"  # what is locked stays at its version
-    kept.write_text("\n".join(_pins()) + "\n")
-    _run([*pip, "-c", str(kept), "-r", str(wanted)])
+    _run(
+        [
+            *pip,
+            "--no-input",
+            "install",
+            "--no-compile",
+            "-c",
+            str(locked),
+            "-r",
+            str(wanted),
+        ]
+    )
     stamp.write_text(digest)
     return python
 
 
 def _pins() -> list[str]:
     """`name==version` of all that is locked, without the digests."""
-    lines = [
-        line
-        for lock in _LOCKS
-        for line in (ROOT / lock).read_text(encoding="utf-8").splitlines()
-    ]
-    return [line.split()[0] for line in lines if "==" in line.split(" ", 1)[0]]
+    lines = _LOCK.read_text(encoding="utf-8").splitlines()
+    return [line.split()[0] for line in lines if not line.startswith(" ")]
 
 
 def _digest(wanted: Path) -> str:
     """Of all that decides what is installed."""
-    parts = [*(ROOT / lock for lock in _LOCKS), wanted]
-    content = b"\0".join(part.read_bytes() for part in parts)
-    return hashlib.sha256(content + sys.version.encode()).hexdigest()
+    content = _LOCK.read_bytes() + b"\0" + wanted.read_bytes()
+    return hashlib.sha256(content + sys.version.encode() + _HERE.encode()).hexdigest()
 
 
 def _run(command: list[str]) -> None:
