@@ -2,7 +2,8 @@
 
 Its first round reads all that is given, each further one the token before it. Keys and
 values of attention are carried from round to round. It ends when each row of a batch
-has come to its stop token, or after a number of rounds.
+has come to its stop token, or after a number of rounds. Exporters cannot write it: they
+unroll a loop, or leave it to the client, who would then be asked for every word.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from onnx import TensorProto
 
-from examples.common.graph import Graph, value
-
 if TYPE_CHECKING:
-    from onnx import GraphProto
+    from collections.abc import Sequence
 
+    from blindai.pipelines.graph import Graph, Operand, Value
+
+OPSET = 23
+"""The first with Attention, RotaryEmbedding and RMSNormalization."""
 _NEVER = -1e9  # added to the score of what may not be looked at
 _END = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a network is given in a round: names of tensors.
+    """What a network is given in a round.
 
     Attributes:
         number: From 0 on; int64 without dimensions.
@@ -35,11 +38,11 @@ class Round:
             float32 (batch, heads, before, head).
     """
 
-    number: str
-    now: str
-    places: str
-    bias: str
-    kept: list[str]
+    number: Value
+    now: Value
+    places: Value
+    bias: Value
+    kept: Sequence[Value]
 
 
 class Network(Protocol):
@@ -49,7 +52,7 @@ class Network(Protocol):
     def cache(self) -> tuple[int, int, int]:
         """Layers, heads and numbers in a head of what is kept."""
 
-    def step(self, graph: Graph, given: Round) -> tuple[str, list[str]]:
+    def step(self, graph: Graph, given: Round) -> tuple[Value, list[Value]]:
         """Add a round's nodes.
 
         Returns:
@@ -58,9 +61,22 @@ class Network(Protocol):
         """
 
 
-def generate(  # noqa: PLR0913  what a loop is given
-    graph: Graph, network: Network, ids: str, mask: str, max_tokens: str, stop: int
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What generation goes on from.
+
+    Attributes:
+        ids: Tokens, padded on the left, int64 (batch, tokens).
+        mask: 0 for padding, 1 for what is not, int64 (batch, tokens).
+    """
+
+    ids: Value
+    mask: Value
+
+
+def generate(
+    graph: Graph, network: Network, prompt: Prompt, most: Operand, stop: int
+) -> Value:
     """Add a loop that generates; gives the tokens that follow, int64 (batch, tokens).
 
     After a row's stop token come stop tokens, until the longest row is done.
@@ -68,68 +84,52 @@ def generate(  # noqa: PLR0913  what a loop is given
     Args:
         graph: Where to.
         network: What is run in each round.
-        ids: Tokens, padded on the left, int64 (batch, tokens).
-        mask: 0 for padding, 1 for what is not, int64 (batch, tokens).
-        max_tokens: The most that follow, int64 without dimensions.
+        prompt: What is gone on from.
+        most: How many tokens follow at most, int64 without dimensions.
         stop: The token after which nothing follows.
     """
     layers, heads, head = network.cache
-    batch = graph.op("Shape", ids, start=0, end=1)
-    done = graph.op("Cast", graph.empty(TensorProto.INT64, batch), to=TensorProto.BOOL)
-    none = graph.empty(TensorProto.FLOAT, batch, heads, 0, head)
-    going = graph.weight("going", np.array(True))  # noqa: FBT003  a tensor's content
-    carried = [ids, mask, done, *[none] * (2 * layers)]
-    body = _body(graph.inside("step"), network, stop)
-    return graph.op("Transpose", graph.loop(body, max_tokens, going, carried)[-1], perm=[1, 0])
+    batch = graph.op("Shape", prompt.ids, start=0, end=1)
+    nobody = graph.op("ConstantOfShape", batch)
+    done = graph.op("Cast", nobody, to=TensorProto.BOOL)
+    empty = graph.op("ConstantOfShape", graph.op("Concat", batch, [heads, 0, head], axis=0))
 
+    def step(body: Graph, number: Value, carried: tuple[Value, ...]) -> list[Value]:
+        now, seen, done, *kept = carried
+        places, bias = _seen(body, now, seen)
+        scores, keep = network.step(body, Round(number, now, places, bias, kept))
+        best = body.op("ArgMax", scores, axis=1, keepdims=0)
+        best = body.op("Where", done, stop, best)
+        finished = body.op("Or", done, body.op("Equal", best, stop))
+        least = body.op("Cast", finished, to=TensorProto.INT64)
+        least = body.op("ReduceMin", least, keepdims=0)
+        more = body.op("Not", body.op("Cast", least, to=TensorProto.BOOL))
+        column = body.op("Unsqueeze", best, [1])
+        one = body.op("Expand", 1, body.op("Shape", column))
+        longer = body.op("Concat", seen, one, axis=1)
+        return [more, column, longer, finished, *keep, best]
 
-def _body(step: Graph, network: Network, stop: int) -> GraphProto:
-    layers, heads, head = network.cache
-    int64, boolean = TensorProto.INT64, TensorProto.BOOL
-    kept = [f"{kind}{layer}" for layer in range(layers) for kind in "kv"]
-    shape = ["batch", heads, None, head]
-    places, bias = _seen(step)
-    scores, keep = network.step(step, Round("round", "now", places, bias, kept))
-    best = step.op("ArgMax", scores, axis=1, keepdims=0)
-    best = step.op("Where", "done", step.scalar(stop), best)
-    finished = step.op("Or", "done", step.op("Equal", best, step.scalar(stop)))
-    all_done = step.op("ReduceMin", step.op("Cast", finished, to=int64), keepdims=0)
-    column = step.op("Unsqueeze", best, step.integers(1))
-    one = step.op("Expand", step.scalar(1), step.op("Shape", column))
-    longer = step.op("Concat", "seen", one, axis=1)
-    more = step.op("Not", step.op("Cast", all_done, to=boolean))
-    takes = [
-        value("round", int64, []),
-        value("more", boolean, []),
-        value("now", int64, ["batch", None]),
-        value("seen", int64, ["batch", None]),
-        value("done", boolean, ["batch"]),
-        *[value(name, shape=shape) for name in kept],
+    carried = [
+        (prompt.ids, TensorProto.INT64),
+        (prompt.mask, TensorProto.INT64),
+        (done, TensorProto.BOOL),
+        *[(empty, TensorProto.FLOAT)] * (2 * layers),
     ]
-    gives = [
-        value(more, boolean, []),
-        value(column, int64, ["batch", None]),
-        value(longer, int64, ["batch", None]),
-        value(finished, boolean, ["batch"]),
-        *[value(name, shape=shape) for name in keep],
-        value(best, int64, ["batch"]),
-    ]
-    return step.as_body(takes, gives)
+    *_, rounds = graph.loop(most, carried, step, [TensorProto.INT64])
+    tokens = graph.op("Transpose", rounds, perm=[1, 0])
+    return graph.known(tokens, TensorProto.INT64, [None, None])
 
 
-def _seen(step: Graph) -> tuple[str, str]:
+def _seen(step: Graph, now: Value, seen: Value) -> tuple[Value, Value]:
     """Positions of the new tokens, and what each of them may look at."""
-    one = step.scalar(1)
-    counted = step.op("CumSum", "seen", one)  # padding does not count
-    places = step.op("Max", step.op("Sub", counted, one), step.scalar(0))
-    first = step.op("Neg", step.op("Shape", "now", start=1, end=2))
-    end = step.integers(_END)
-    places = step.op("Slice", places, first, end, step.integers(1))
-    total = step.op("Squeeze", step.op("Shape", "seen", start=1, end=2))
-    columns = step.op("Range", step.scalar(0), total, one)
-    rows = step.op("Unsqueeze", step.op("Slice", columns, first, end), step.integers(1))
+    counted = step.op("CumSum", seen, 1)  # padding does not count
+    places = step.op("Max", step.op("Sub", counted, 1), 0)
+    first = step.op("Neg", step.op("Shape", now, start=1, end=2))
+    places = step.op("Slice", places, first, [_END], [1])
+    total = step.op("Squeeze", step.op("Shape", seen, start=1, end=2))
+    columns = step.op("Range", 0, total, 1)
+    rows = step.op("Unsqueeze", step.op("Slice", columns, first, [_END]), [1])
     causal = step.op("LessOrEqual", columns, rows)
-    real = step.op("Cast", "seen", to=TensorProto.BOOL)
-    allowed = step.op("And", causal, step.op("Unsqueeze", real, step.integers(1, 2)))
-    zero, never = step.scalar(0.0, np.float32), step.scalar(_NEVER, np.float32)
-    return places, step.op("Where", allowed, zero, never)
+    real = step.op("Cast", seen, to=TensorProto.BOOL)
+    allowed = step.op("And", causal, step.op("Unsqueeze", real, [1, 2]))
+    return places, step.op("Where", allowed, 0.0, _NEVER)

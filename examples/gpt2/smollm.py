@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from gguf import GGUFReader
-from onnx import TensorProto
-
-from examples.common.graph import Graph, value
-from examples.common.greedy import generate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnx import ModelProto
-
     from examples.common.greedy import Round
 
+    from blindai.pipelines.graph import Graph, Value
+
 BLOCK = 32  # weights that share a scale
-STOP = 2  # <|im_end|>
 POSITIONS = 2048  # of the 8192 it was trained for
 _TABLE = "token_embd.weight"
 
@@ -101,40 +96,45 @@ class Weights:
 class SmolLM:
     """The network of a round: all tokens that are new, to the scores of the next."""
 
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights
-        self.sizes = weights.sizes
-        self._sums: dict[str, str] = {}
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        """Add the weights that rounds share to a graph."""
+        self._weights = weights
+        self._sizes = weights.sizes
+        self._table = graph.value(weights.eight_bits(_TABLE))
+        exponents = np.arange(0, self._sizes.head, 2, dtype=np.float32)
+        steps = self._sizes.base ** -(exponents / self._sizes.head)
+        angles = np.outer(np.arange(POSITIONS), steps.astype(np.float32))
+        angles = angles.astype(np.float32)
+        self._turns = graph.value(np.cos(angles)), graph.value(np.sin(angles))
+        self._sums: dict[str, Value] = {}
 
     @property
     def cache(self) -> tuple[int, int, int]:
         """Layers, heads and numbers in a head of what is kept."""
-        return self.sizes.layers, self.sizes.kv_heads, self.sizes.head
+        return self._sizes.layers, self._sizes.kv_heads, self._sizes.head
 
-    def step(self, graph: Graph, given: Round) -> tuple[str, list[str]]:
+    def step(self, graph: Graph, given: Round) -> tuple[Value, list[Value]]:
         """Add a round's nodes; gives the scores, and what to keep."""
-        table = graph.weight(_TABLE, self.weights.eight_bits(_TABLE))
-        x = graph.op("Gather", table, given.now)
-        turns = _rotations(graph, self.sizes)
-        keep: list[str] = []
-        for layer in range(self.sizes.layers):
-            x, pair = self._layer(graph, x, layer, given, turns)
+        x = graph.op("Gather", self._table, given.now)
+        keep: list[Value] = []
+        for layer in range(self._sizes.layers):
+            x, pair = self._layer(graph, x, layer, given)
             keep += pair
-        last = graph.op("Gather", x, graph.scalar(-1), axis=1)
+        last = graph.op("Gather", x, -1, axis=1)
         last = self._normal(graph, last, "output_norm.weight")
-        return graph.op("Gemm", last, table, transB=1), keep
+        return graph.op("Gemm", last, self._table, transB=1), keep
 
     def _layer(
-        self, graph: Graph, x: str, layer: int, given: Round, turns: tuple[str, str]
-    ) -> tuple[str, list[str]]:
+        self, graph: Graph, x: Value, layer: int, given: Round
+    ) -> tuple[Value, tuple[Value, ...]]:
         """Attention and the gated dense part; gives keys and values to keep, too."""
-        sizes = self.sizes
+        sizes = self._sizes
 
-        def dense(tensor: str, name: str) -> str:
+        def dense(tensor: Value, name: str) -> Value:
             return self._product(graph, tensor, f"blk.{layer}.{name}.weight")
 
-        def turned(tensor: str, heads: int) -> str:
-            places = (*turns, given.places)
+        def turned(tensor: Value, heads: int) -> Value:
+            places = (*self._turns, given.places)
             return graph.op(
                 "RotaryEmbedding", tensor, *places, interleaved=1, num_heads=heads
             )
@@ -142,12 +142,12 @@ class SmolLM:
         y = self._normal(graph, x, f"blk.{layer}.attn_norm.weight")
         attended, *pair = graph.ops(
             "Attention",
+            3,
             turned(dense(y, "attn_q"), sizes.heads),
             turned(dense(y, "attn_k"), sizes.kv_heads),
             dense(y, "attn_v"),
             given.bias,
             *given.kept[2 * layer : 2 * layer + 2],
-            outputs=3,
             q_num_heads=sizes.heads,
             kv_num_heads=sizes.kv_heads,
         )
@@ -156,64 +156,35 @@ class SmolLM:
         gate = dense(y, "ffn_gate")
         gate = graph.op("Mul", gate, graph.op("Sigmoid", gate))
         y = dense(graph.op("Mul", gate, dense(y, "ffn_up")), "ffn_down")
-        return graph.op("Add", x, y), pair
+        return graph.op("Add", x, y), tuple(pair)
 
-    def _product(self, graph: Graph, x: str, name: str) -> str:
+    def _product(self, graph: Graph, x: Value, name: str) -> Value:
         """A matrix product with weights of 4 bits.
 
         A weight is `scale * number + least`. The runtime's kernel multiplies by
         `scale * (number - 8)`; what is left, `least + 8 * scale`, is the same for all
         numbers of a block, so it is multiplied by the sum of the block's inputs.
         """
-        numbers, scales, least = self.weights.four_bits(name)
+        numbers, scales, least = self._weights.four_bits(name)
         rows, blocks = scales.shape
         product = graph.op(
-            "com.microsoft::MatMulNBits",
+            "com.microsoft:MatMulNBits",
             x,
-            graph.weight(f"{name}.numbers", numbers),
-            graph.weight(f"{name}.scales", scales.ravel()),
+            numbers,
+            scales.ravel(),
             K=blocks * BLOCK,
             N=rows,
             bits=4,
             block_size=BLOCK,
         )
-        if x not in self._sums:  # once for all products of this input
-            split = graph.op("Reshape", x, graph.integers(0, 0, blocks, BLOCK))
-            total = graph.op("ReduceSum", split, graph.integers(3), keepdims=0)
-            self._sums[x] = total
-        offsets = graph.weight(f"{name}.offsets", (least + 8 * scales).T.copy())
-        return graph.op("Add", product, graph.op("MatMul", self._sums[x], offsets))
+        if x.name not in self._sums:  # once for all products of this input
+            split = graph.op("Reshape", x, [0, 0, blocks, BLOCK])
+            self._sums[x.name] = graph.op("ReduceSum", split, [3], keepdims=0)
+        offsets = (least + 8 * scales).T.copy()
+        return graph.op(
+            "Add", product, graph.op("MatMul", self._sums[x.name], offsets)
+        )
 
-    def _normal(self, graph: Graph, x: str, name: str) -> str:
-        scale = graph.weight(name, self.weights.float32(name))
-        return graph.op("RMSNormalization", x, scale, epsilon=self.sizes.epsilon)
-
-
-def _rotations(graph: Graph, sizes: Sizes) -> tuple[str, str]:
-    exponents = np.arange(0, sizes.head, 2, dtype=np.float32) / sizes.head
-    angles = np.outer(np.arange(POSITIONS, dtype=np.float32), sizes.base**-exponents)
-    angles = angles.astype(np.float32)
-    return graph.weight("cos", np.cos(angles)), graph.weight("sin", np.sin(angles))
-
-
-def generator(weights: Weights) -> ModelProto:
-    """Tokens in, the tokens that follow out.
-
-    Takes `ids` and `mask`, int64 (batch, tokens), padded on the left, and `max_tokens`,
-    int64 without dimensions. Gives `generated`, int64 (batch, at most max_tokens); what
-    comes after a row's stop token is the stop token.
-    """
-    graph = Graph()
-    tokens = generate(graph, SmolLM(weights), "ids", "mask", "max_tokens", STOP)
-    graph.named(tokens, "generated")
-    int64 = TensorProto.INT64
-    return graph.model(
-        "smollm2",
-        [
-            value("ids", int64, ["batch", "tokens"]),
-            value("mask", int64, ["batch", "tokens"]),
-            value("max_tokens", int64, []),
-        ],
-        [value("generated", int64, ["batch", "generated"])],
-        {},
-    )
+    def _normal(self, graph: Graph, x: Value, name: str) -> Value:
+        scale = self._weights.float32(name)
+        return graph.op("RMSNormalization", x, scale, epsilon=self._sizes.epsilon)

@@ -11,15 +11,13 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
+from examples.common.greedy import Prompt, generate
 from onnx import TensorProto
 
-from examples.common.graph import Graph, value
-from examples.common.greedy import generate
-
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from examples.common.greedy import Round
+
+    from blindai.pipelines.graph import Graph, Value
 
 # Tokens of the multilingual vocabulary.
 STOP = 50257
@@ -90,15 +88,15 @@ class Whisper:
         self._outer = graph
         self._tensors = tensors
         self._never = never
-        self._widened: dict[str, str] = {}
-        self._heard: list[tuple[str, str]] = []
+        self._widened: dict[str, Value] = {}
+        self._heard: list[tuple[Value, ...]] = []
 
     @property
     def cache(self) -> tuple[int, int, int]:
         """Layers, heads and numbers in a head of what is kept."""
         return _LAYERS, _HEADS, _WIDTH // _HEADS
 
-    def encode(self, mel: str) -> None:
+    def encode(self, mel: Value) -> None:
         """Add the encoder, and what each layer of the decoder looks up in its output."""
         graph = self._outer
         x = mel
@@ -118,10 +116,9 @@ class Whisper:
         x = self._normal(graph, x, "encoder/layer_norm")
         for layer in range(_LAYERS):
             name = f"decoder/layer_{layer}/attention/linear_1"
-            keys, values = self._parts(graph, x, name, 2)
-            self._heard.append((keys, values))
+            self._heard.append(self._parts(graph, x, name, 2))
 
-    def step(self, graph: Graph, given: Round) -> tuple[str, list[str]]:
+    def step(self, graph: Graph, given: Round) -> tuple[Value, list[Value]]:
         """Add a round of the decoder; gives the scores, and what to keep."""
         table = self._weight("decoder/embeddings/weight")
         places = self._weight("decoder/position_encodings/encodings")
@@ -130,34 +127,32 @@ class Whisper:
             graph.op("Gather", table, given.now),
             graph.op("Gather", places, given.places),
         )
-        keep: list[str] = []
+        keep: list[Value] = []
         for layer in range(_LAYERS):
             x, pair = self._layer(graph, x, layer, given)
             keep += pair
-        last = graph.op("Gather", x, graph.scalar(-1), axis=1)
+        last = graph.op("Gather", x, -1, axis=1)
         last = self._normal(graph, last, "decoder/layer_norm")
         scores = graph.op("Gemm", last, table, transB=1)
-        first = graph.op("Equal", given.number, graph.scalar(0))
+        first = graph.op("Equal", given.number, 0)
         always, at_first = self._never
         bias = graph.op(
             "Where",
             first,
-            self._refused("refused_first", [*always, *at_first]),
-            self._refused("refused", always),
+            self._refused([*always, *at_first]),
+            self._refused(always),
         )
         return graph.op("Add", scores, bias), keep
 
     def _layer(
-        self, graph: Graph, x: str, layer: int, given: Round
-    ) -> tuple[str, list[str]]:
+        self, graph: Graph, x: Value, layer: int, given: Round
+    ) -> tuple[Value, list[Value]]:
         name = f"decoder/layer_{layer}"
         heads = {"q_num_heads": _HEADS, "kv_num_heads": _HEADS}
         y = self._normal(graph, x, f"{name}/self_attention/layer_norm")
         parts = self._parts(graph, y, f"{name}/self_attention/linear_0", 3)
         kept = given.kept[2 * layer : 2 * layer + 2]
-        y, *pair = graph.ops(
-            "Attention", *parts, given.bias, *kept, outputs=3, **heads
-        )
+        y, *pair = graph.ops("Attention", 3, *parts, given.bias, *kept, **heads)
         x = graph.op("Add", x, self._dense(graph, y, f"{name}/self_attention/linear_1"))
         y = self._normal(graph, x, f"{name}/attention/layer_norm")
         query = self._dense(graph, y, f"{name}/attention/linear_0")
@@ -165,66 +160,47 @@ class Whisper:
         x = graph.op("Add", x, self._dense(graph, y, f"{name}/attention/linear_2"))
         return self._forward(graph, x, f"{name}/ffn"), pair
 
-    def _forward(self, graph: Graph, x: str, name: str) -> str:
+    def _forward(self, graph: Graph, x: Value, name: str) -> Value:
         y = self._normal(graph, x, f"{name}/layer_norm")
         y = graph.op("Gelu", self._dense(graph, y, f"{name}/linear_0"))
         return graph.op("Add", x, self._dense(graph, y, f"{name}/linear_1"))
 
-    def _parts(self, graph: Graph, x: str, name: str, count: int) -> list[str]:
+    def _parts(self, graph: Graph, x: Value, name: str, count: int) -> tuple[Value, ...]:
         y = self._dense(graph, x, name)
-        return graph.ops("Split", y, outputs=count, axis=2, num_outputs=count)
+        return graph.ops("Split", count, y, axis=2, num_outputs=count)
 
-    def _dense(self, graph: Graph, x: str, name: str) -> str:
+    def _dense(self, graph: Graph, x: Value, name: str) -> Value:
         weight = self._weight(f"{name}/weight", turned=True)
         product = graph.op("MatMul", x, weight)
         return graph.op("Add", product, self._weight(f"{name}/bias"))
 
-    def _normal(self, graph: Graph, x: str, name: str) -> str:
+    def _normal(self, graph: Graph, x: Value, name: str) -> Value:
         scale, bias = self._weight(f"{name}/gamma"), self._weight(f"{name}/beta")
-        return graph.op(
-            "LayerNormalization", x, scale, bias, axis=-1, epsilon=_EPSILON
-        )
+        return graph.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=_EPSILON)
 
-    def _weight(self, name: str, *, turned: bool = False) -> str:
+    def _weight(self, name: str, *, turned: bool = False) -> Value:
         if name not in self._widened:
             tensor = self._tensors[name]
-            half = self._outer.weight(name, tensor.T.copy() if turned else tensor)
+            half = self._outer.value(tensor.T.copy() if turned else tensor)
             self._widened[name] = self._outer.op("Cast", half, to=TensorProto.FLOAT)
         return self._widened[name]
 
-    def _refused(self, name: str, tokens: list[int]) -> str:
+    def _refused(self, tokens: list[int]) -> Value:
         bias = np.zeros(len(self._tensors["decoder/embeddings/weight"]), np.float32)
         bias[tokens] = -np.inf
-        return self._outer.weight(name, bias)
+        return self._outer.value(bias)
 
 
-def transcriber(
-    tensors: dict[str, np.ndarray], never: tuple[list[int], list[int]]
-) -> ModelProto:
-    """Log-mel (batch, 80, 3000) float32 in, `tokens` int64 (batch, tokens) out."""
-    graph = Graph()
-    add_transcriber(graph, "mel", tensors, never)
-    return graph.model(
-        "whisper",
-        [value("mel", TensorProto.FLOAT, ["batch", 80, 3000])],
-        [value("tokens", TensorProto.INT64, ["batch", "tokens"])],
-        {},
-    )
-
-
-def add_transcriber(
+def transcribe(
     graph: Graph,
-    mel: str,
+    mel: Value,
     tensors: dict[str, np.ndarray],
     never: tuple[list[int], list[int]],
-) -> None:
-    """Add encoder and decoder to a graph, and its output `tokens`."""
+) -> Value:
+    """Add encoder and decoder; log-mel, float32 (batch, 80, 3000), to tokens, int64."""
     whisper = Whisper(graph, tensors, never)
-    # All weights are made single precision outside of the loop, once.
     whisper.encode(mel)
     batch = graph.op("Shape", mel, start=0, end=1)
-    size = graph.op("Concat", batch, graph.integers(len(PROMPT)), axis=0)
-    ids = graph.op("Expand", graph.integers(*PROMPT), size)
-    mask = graph.op("Expand", graph.integers(1), size)
-    most = graph.scalar(MAX_TOKENS)
-    graph.named(generate(graph, whisper, ids, mask, most, STOP), "tokens")
+    size = graph.op("Concat", batch, [len(PROMPT)], axis=0)
+    ids, mask = graph.op("Expand", PROMPT, size), graph.op("Expand", 1, size)
+    return generate(graph, whisper, Prompt(ids, mask), MAX_TOKENS, STOP)
