@@ -6,6 +6,7 @@ python -m examples.run NAME [INPUT ...]
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from examples.common.serving import names, prepare, serve
@@ -28,7 +29,7 @@ def main() -> None:
 def run(name: str, inputs: list[str]) -> None:
     """Prepare an example, serve it, and run its client against it."""
     example = prepare(name)
-    given = inputs or [str(each) for each in example.samples]
+    given = inputs or [os.path.relpath(each) for each in example.samples]
     with serve(example) as url:
         print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
         print(f"$ python examples/{name}/client.py {url} {' '.join(given)}", flush=True)

@@ -30,7 +30,7 @@ _TIMEOUT_S = 3600.0
 class UnbuiltError(BlindAIError):
     """An example's model was not built, or its client failed."""
 
-    next_step = "Read what it printed above."
+    next_step = "Read the message, and what was printed before it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class Example:
         words = ["client.py", url, *map(str, inputs or self.samples)]
         done = _run(self, words, output=subprocess.PIPE)
         if done.returncode:
-            raise UnbuiltError(f"{self.name}: client.py failed\n{done.stdout}")
+            said = printable(" / ".join(done.stderr.strip().splitlines()))
+            raise UnbuiltError(f"{self.name}: client.py failed: {said[-_LAST_WORDS:]}")
         return done.stdout
 
 
@@ -150,6 +151,7 @@ def _run(
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=output,
+            stderr=output,
             text=True,
             timeout=_TIMEOUT_S,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},

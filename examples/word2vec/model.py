@@ -22,9 +22,9 @@ import pyarrow.parquet
 from examples.common.archives import read
 from examples.common.building import main
 from examples.common.checking import check_export
+from examples.common.graphs import FLOAT, STRING, model, node
 from examples.common.packages import Wheel
 from gensim.models import KeyedVectors
-from onnx import TensorProto, helper
 
 from blindai.errors import ConfigurationError
 
@@ -139,20 +139,18 @@ def original_vector(
 
 def graph(search: Search) -> onnx.ModelProto:
     """The whole search: `query: string, (queries,)` to articles and their scores."""
-    lookup = helper.make_node(
-        "LabelEncoder",
-        ["tokens"],
-        ["ids"],
-        domain="ai.onnx.ml",
-        keys_strings=search.words,
-        values_int64s=list(range(len(search.words))),
-        default_int64=len(search.words),
-    )
+    known = len(search.words)
+    table: dict[str, Any] = {
+        "domain": "ai.onnx.ml",
+        "keys_strings": search.words,
+        "values_int64s": list(range(known)),
+        "default_int64": known,
+    }
     nodes = [
         node("StringNormalizer", "query", "lower", **LOWER),
         node("StringConcat", "lower end", "whole"),  # no query without words
         *splitting("whole", "tokens"),
-        lookup,
+        node("LabelEncoder", "tokens", "ids", **table),
         node("Gather", "vectors ids", "each"),
         node("ReduceSum", "each second", "sum", keepdims=0),
         node("ReduceL2", "sum second", "length", keepdims=1),
@@ -172,23 +170,13 @@ def graph(search: Search) -> onnx.ModelProto:
         "snippets": np.array(search.snippets, object),
         "rows": np.array([0, -1], np.int64),
     }
-    made = helper.make_graph(
+    found = ["queries", ARTICLES]
+    return model(
         nodes,
-        "word2vec",
-        [helper.make_tensor_value_info("query", TensorProto.STRING, ["queries"])],
-        [
-            helper.make_tensor_value_info(name, kind, ["queries", ARTICLES])
-            for name, kind in (
-                ("articles", TensorProto.STRING),
-                ("scores", TensorProto.FLOAT),
-            )
-        ],
-        [constant(name, value) for name, value in constants.items()],
+        {"query": (STRING, ["queries"])},
+        {"articles": (STRING, found), "scores": (FLOAT, found)},
+        constants,
     )
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 4)]
-    model = helper.make_model(made, opset_imports=opsets, ir_version=10)
-    onnx.checker.check_model(model)
-    return model
 
 
 def splitting(source: str, target: str) -> list[onnx.NodeProto]:
@@ -204,16 +192,6 @@ def splitting(source: str, target: str) -> list[onnx.NodeProto]:
         ]
         name = rows
     return nodes
-
-
-def node(kind: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
-    """A node; names are separated by spaces."""
-    return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
-
-
-def constant(name: str, value: NDArray[Any]) -> onnx.TensorProto:
-    """A tensor of the graph's."""
-    return onnx.numpy_helper.from_array(value, name)
 
 
 def check(path: Path, search: Search, kv: KeyedVectors, weights: list[float]) -> None:
