@@ -66,7 +66,7 @@ class Prompt:
     """What generation goes on from.
 
     Attributes:
-        ids: Tokens, padded on the left, int64 (batch, tokens).
+        ids: Tokens, int64 (batch, tokens); padding may be anywhere but at the end.
         mask: 0 for padding, 1 for what is not, int64 (batch, tokens).
     """
 

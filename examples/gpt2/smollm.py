@@ -8,10 +8,12 @@ tokens, which has 8 (Q8_0), is multiplied out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gguf import GGUFReader
+
+from blindai.pipelines.text import BytePairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 BLOCK = 32  # weights that share a scale
 POSITIONS = 2048  # of the 8192 it was trained for
 _TABLE = "token_embd.weight"
+_CONTROL = 3  # gguf, TokenType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Weights:
         reader = GGUFReader(path)
         self._tensors = {each.name: each for each in reader.tensors}
 
+        self._fields = reader.fields
+
         def of(name: str) -> float:
             return reader.fields[f"llama.{name}"].contents()
 
@@ -61,6 +66,20 @@ class Weights:
             vocabulary=int(of("vocab_size")),
             base=of("rope.freq_base"),
             epsilon=of("attention.layer_norm_rms_epsilon"),
+        )
+
+    def vocabulary(self) -> BytePairs:
+        """The tokens and merges that are in the file."""
+
+        def of(name: str) -> list[Any]:
+            return self._fields[f"tokenizer.ggml.{name}"].contents()
+
+        kinds = of("token_type")
+        return BytePairs(
+            numbers={token: number for number, token in enumerate(of("tokens"))},
+            merges=tuple(tuple(each.split(" ")) for each in of("merges")),
+            digits_apart=True,  # what "smollm" of tokenizer.ggml.pre means
+            special=tuple(at for at, kind in enumerate(kinds) if kind == _CONTROL),
         )
 
     def float32(self, name: str) -> np.ndarray:

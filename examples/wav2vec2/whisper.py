@@ -8,6 +8,7 @@ they are computed with in single precision.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from examples.common.greedy import Prompt, generate
 from onnx import TensorProto
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from examples.common.greedy import Round
 
     from blindai.pipelines.graph import Graph, Value
@@ -26,9 +29,22 @@ MAX_TOKENS = 448 - len(PROMPT)
 _FLOAT16 = 4  # ctranslate2/types.h, DataType
 _VERSION = 6
 _HEADS = 8
-_LAYERS = 6
-_WIDTH = 512
+LAYERS = 6
+WIDTH = 512
 _EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Tokens that are not generated.
+
+    Attributes:
+        always: Not anywhere.
+        first: Not as the first one.
+    """
+
+    always: tuple[int, ...]
+    first: tuple[int, ...]
 
 
 def read_ctranslate2(content: bytes) -> dict[str, np.ndarray]:
@@ -76,14 +92,14 @@ class Whisper:
         self,
         graph: Graph,
         tensors: dict[str, np.ndarray],
-        never: tuple[list[int], list[int]],
+        never: Never,
     ) -> None:
         """Nothing yet.
 
         Args:
             graph: The outermost one; weights become single precision in it.
             tensors: Of `read_ctranslate2`.
-            never: Tokens that are never generated, and those never generated first.
+            never: Tokens that are not generated.
         """
         self._outer = graph
         self._tensors = tensors
@@ -94,7 +110,7 @@ class Whisper:
     @property
     def cache(self) -> tuple[int, int, int]:
         """Layers, heads and numbers in a head of what is kept."""
-        return _LAYERS, _HEADS, _WIDTH // _HEADS
+        return LAYERS, _HEADS, WIDTH // _HEADS
 
     def encode(self, mel: Value) -> None:
         """Add the encoder, and what each layer of the decoder looks up in its output."""
@@ -106,7 +122,7 @@ class Whisper:
             x = graph.op("Gelu", x)
         x = graph.op("Transpose", x, perm=[0, 2, 1])
         x = graph.op("Add", x, self._weight("encoder/position_encodings/encodings"))
-        for layer in range(_LAYERS):
+        for layer in range(LAYERS):
             name = f"encoder/layer_{layer}"
             y = self._normal(graph, x, f"{name}/self_attention/layer_norm")
             parts = self._parts(graph, y, f"{name}/self_attention/linear_0", 3)
@@ -114,7 +130,7 @@ class Whisper:
             y = self._dense(graph, y, f"{name}/self_attention/linear_1")
             x = self._forward(graph, graph.op("Add", x, y), f"{name}/ffn")
         x = self._normal(graph, x, "encoder/layer_norm")
-        for layer in range(_LAYERS):
+        for layer in range(LAYERS):
             name = f"decoder/layer_{layer}/attention/linear_1"
             self._heard.append(self._parts(graph, x, name, 2))
 
@@ -128,14 +144,14 @@ class Whisper:
             graph.op("Gather", places, given.places),
         )
         keep: list[Value] = []
-        for layer in range(_LAYERS):
+        for layer in range(LAYERS):
             x, pair = self._layer(graph, x, layer, given)
             keep += pair
         last = graph.op("Gather", x, -1, axis=1)
         last = self._normal(graph, last, "decoder/layer_norm")
         scores = graph.op("Gemm", last, table, transB=1)
         first = graph.op("Equal", given.number, 0)
-        always, at_first = self._never
+        always, at_first = self._never.always, self._never.first
         bias = graph.op(
             "Where",
             first,
@@ -185,9 +201,9 @@ class Whisper:
             self._widened[name] = self._outer.op("Cast", half, to=TensorProto.FLOAT)
         return self._widened[name]
 
-    def _refused(self, tokens: list[int]) -> Value:
+    def _refused(self, tokens: Sequence[int]) -> Value:
         bias = np.zeros(len(self._tensors["decoder/embeddings/weight"]), np.float32)
-        bias[tokens] = -np.inf
+        bias[list(tokens)] = -np.inf
         return self._outer.value(bias)
 
 
@@ -195,7 +211,7 @@ def transcribe(
     graph: Graph,
     mel: Value,
     tensors: dict[str, np.ndarray],
-    never: tuple[list[int], list[int]],
+    never: Never,
 ) -> Value:
     """Add encoder and decoder; log-mel, float32 (batch, 80, 3000), to tokens, int64."""
     whisper = Whisper(graph, tensors, never)
