@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LAST_WORDS = 600  # characters of a server's log
-_CUSTOM = b"ai.onnx.contrib"  # the domain of onnxruntime-extensions
+_CUSTOM = b"ai.onnx.contrib", b"com.microsoft.extensions"
+"""The domains of onnxruntime-extensions."""
 _TIMEOUT_S = 3600.0
 
 
@@ -131,7 +132,7 @@ def configuration(example: Example) -> str:
         f'digest = "{hashlib.sha256(content).hexdigest()}"',
         f'path = "{example.model}"',
     ]
-    if _CUSTOM in content:
+    if any(each in content for each in _CUSTOM):
         lines += ["[inference]", "extensions = true"]
     return "\n".join(lines) + "\n"
 

@@ -169,6 +169,31 @@ def test_a_failure_names_the_operator_and_no_value(
     assert "".join(capfd.readouterr()) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "expect 12: x: expected 0 or 1, got another",
+            "x: expected 0 or 1, got another",
+        ),
+        ("expect 12: a\x1b[31mb", r"a\x1b[31mb"),
+        ("expect 12: it's", "it's"),
+        ("expected", "got a failure of Gather"),
+    ],
+)
+def test_a_node_may_be_called_what_it_expects(
+    load: Load, name: str, message: str
+) -> None:
+    made = lookup()
+    made.graph.node[0].name = name
+
+    with pytest.raises(InvalidRequestError, match=re.escape(message)) as caught:
+        run(load(made), Tensor.of("x", np.array([98765])))
+
+    assert caught.value.message.endswith(message)
+    assert "98765" not in str(caught.value)
+
+
 def test_a_failure_outside_a_node_has_no_name(load: Load) -> None:
     loaded = load(identity(FLOAT))
 

@@ -36,6 +36,7 @@ from blindai.inference.extensions import loaded_library
 from blindai.inference.isolation import Outcome
 from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,15 @@ _MAX_REASON = 300  # characters of ONNX Runtime's own words
 # weights of half precision become twice as large. A small file that has much computed
 # is computed when it runs, where it can be stopped.
 _FOLDED_BYTES = 1 << 20
+# What ONNX Runtime says before its reason, the innermost node last. A node may have the
+# name of what it expects; see `blindai.pipelines.graph`.
+_FAILED = re.compile(
+    r"(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?"
+    r"(?:Non-zero status code returned while running (\w+) node\."
+    r" Name:'(.*?)' Status Message: )+",
+    re.DOTALL,
+)
+_EXPECT = re.compile(r"expect \d+: (.*)", re.DOTALL)
 _FILES_STAY = "session.use_external_initializer_file_buffers_directly"
 
 onnxruntime.set_default_logger_severity(_SILENT)
@@ -295,10 +305,13 @@ def _failure(error: BaseException, *, stopped: bool) -> BlindAIError:
     text = str(error)
     if isinstance(error, MemoryError) or any(each in text for each in _NO_MEMORY):
         return out_of_memory()
-    operator = re.search(r"while running (\w+) node", text)
-    where = operator[1] if operator else "the model"
+    failed = _FAILED.match(text)
+    operator, node = failed.groups() if failed else ("the model", "")
+    if expected := _EXPECT.fullmatch(node):
+        return InvalidRequestError(printable(expected[1][:_MAX_REASON]))
     return InvalidRequestError(
-        f"inputs: expected values that the model can run on, got a failure of {where}"
+        "inputs: expected values that the model can run on, got a failure of"
+        f" {operator}"
     )
 
 

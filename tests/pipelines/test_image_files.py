@@ -1,0 +1,109 @@
+"""What is no image is refused before a decoder sees it, which could not refuse it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.pipelines.running import file_of, photograph, ready
+from tests.pipelines.test_image import decoder
+
+from blindai.errors import InvalidRequestError
+from blindai.pipelines import Pipeline, image_files
+
+PHOTO = photograph()
+JPEG = file_of(PHOTO, "JPEG", subsampling=0)
+PNG = file_of(PHOTO)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """As much of a PNG file as says how large it is."""
+    return PNG[:16] + struct.pack(">II", width, height) + PNG[24:]
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    at = JPEG.index(b"\xff\xc0") + 5
+    return JPEG[:at] + struct.pack(">HH", height, width) + JPEG[at + 4 :]
+
+
+ANOTHER = "image: expected a JPEG or PNG file, got another"
+CUT = "image: expected a whole JPEG file, got one without its end"
+LARGE = "image: expected at most 200000 pixels, got more"
+COLOURS = "image: expected a JPEG file in colours or grey"
+DAMAGED = "image: expected a whole JPEG or PNG file, got a damaged one"
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (b"", ANOTHER),
+        (b"\xff", ANOTHER),
+        (b"no image, but a text of some length", ANOTHER),
+        (b"GIF89a" + bytes(100), ANOTHER),
+        (PNG[:8], ANOTHER),
+        (PNG[:8] + b"\0\0\0\rIDAT" + PNG[16:], ANOTHER),
+        (b"\xff\xd8\xff", CUT),
+        (JPEG[: len(JPEG) // 2], CUT),
+        (JPEG[:-2], CUT),
+        (JPEG[:100], CUT),
+        (JPEG[:2] + b"\xff\xe1\xff\xff" + JPEG[2:], CUT),
+        (JPEG[:2] + b"\xff\xe1\0\0" + JPEG[2:], CUT),
+        (JPEG[:2] + 3000 * b"\xff\xfe\0\2" + b"\xff\xd9", CUT),
+        (JPEG[:2] + b"\xff\xd9" + JPEG[2:], CUT),
+        (JPEG[:2] + b"\xff\x01\0\2" + JPEG[2:], CUT),
+        (JPEG[:2] + b"\xff\xd0\0\2" + JPEG[2:], CUT),
+        (JPEG[:2] + b"x" + JPEG[2:], ANOTHER),
+        (png_of(40_000, 40_000), LARGE),
+        (png_of(0xFFFF_FFFF, 0xFFFF_FFFF), LARGE),
+        (png_of(200_001, 1), LARGE),
+        (jpeg_of(60_000, 60_000), LARGE),
+        (png_of(0, 10), "image: expected some pixels, got none"),
+        (jpeg_of(10, 0), "image: expected some pixels, got none"),
+        (file_of(Image.fromarray(PHOTO).convert("CMYK"), "JPEG"), COLOURS),
+        (JPEG.replace(b"\xff\xc0", b"\xff\xc9"), COLOURS),
+        (JPEG.replace(b"\xff\xc0", b"\xff\xc3"), COLOURS),
+        (PNG[: len(PNG) // 2], DAMAGED),
+        (PNG[:100] + bytes(100) + PNG[200:], DAMAGED),
+        (PNG[:33], DAMAGED),
+    ],
+)
+def test_what_is_no_image_is_refused(file: bytes, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        decoder()(file=file)
+
+
+def test_as_many_pixels_as_may_be_are_decoded() -> None:
+    file = file_of(np.zeros((400, 500, 3), np.uint8))
+
+    assert decoder()(file=file)[0].shape == (400, 500, 3)
+
+
+def test_a_jpeg_that_says_it_is_twice_as_high_ends_all_the_same() -> None:
+    assert decoder()(file=jpeg_of(90, 240))[0].shape == (240, 90, 3)
+
+
+@pytest.mark.parametrize("at", [2, 300, 1000])
+def test_a_segment_that_lies_within_a_scan_ends_all_the_same(at: int) -> None:
+    lying = JPEG[:-at] + b"\xff\xfe\xff\xff" + JPEG[-at:]
+
+    assert decoder()(file=lying)[0].shape == PHOTO.shape
+
+
+def test_an_end_stands_wherever_a_segment_can_lead() -> None:
+    tail = image_files._TAIL
+
+    assert len(tail) >= image_files._MAX_SEGMENT
+    assert set(tail[::2]) == {0xFF}
+    assert set(tail[1::2]) == {0xD9}
+
+
+def test_a_file_that_is_no_image_costs_no_time() -> None:
+    pipeline = Pipeline()
+    file = image_files.require_image(pipeline.file("file"), 1)
+    pipeline.give(padded=file)
+    most = JPEG[:2] + 100_000 * b"\xff\xfe\0\2"
+
+    with pytest.raises(InvalidRequestError, match=CUT):
+        ready(pipeline)(file=most)
