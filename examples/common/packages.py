@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from examples.common import KEPT
-
 from blindai.errors import BlindAIError
 from blindai.text import printable
+from examples.common import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,7 +201,12 @@ class Debian:
         ]  # fmt: skip
 
 
-_SUFFIXES: Mapping[type, str] = {Wheel: ".whl", Source: ".zip", Npm: ".tgz", Debian: ".deb"}
+_SUFFIXES: Mapping[type, str] = {
+    Wheel: ".whl",
+    Source: ".zip",
+    Npm: ".tgz",
+    Debian: ".deb",
+}
 _MISSING: Mapping[str, str] = {
     "npm": "install Node.js, which brings npm",
     "apt-get": "this example's data is in a package of Debian's: use Debian or Ubuntu",

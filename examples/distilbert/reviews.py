@@ -62,7 +62,9 @@ def reviews() -> tuple[list[Review], list[Review]]:
         lines = member.read().decode().splitlines() if member else []
     rows = [line.split("\t") for line in lines]
     rated = [(words, float(rating)) for _, rating, words in rows]
-    clear = [Review(words, int(mean > 0)) for words, mean in rated if abs(mean) >= _LEAST]
+    clear = [
+        Review(words, int(mean > 0)) for words, mean in rated if abs(mean) >= _LEAST
+    ]
     kept = [_is_kept(each.text) for each in clear]
     pairs = list(zip(clear, kept, strict=True))
     return (

@@ -46,7 +46,7 @@ CHECKED = 32
 QUESTIONS = (
     ("What is the capital of France?",),
     ("Name three colours.", "Write one sentence about the sea in 1893.", "Hi"),
-    ("How do I boil an egg? Please answer in one sentence: être bref, s'il te plaît 🥚",),
+    ("How do I boil an egg? Answer in one sentence: être bref, s'il te plaît 🥚",),
     ("What is a trusted execution environment?", "Who wrote Hamlet?"),
 )
 

@@ -200,9 +200,7 @@ class SmolLM:
             split = graph.op("Reshape", x, [0, 0, blocks, BLOCK])
             self._sums[x.name] = graph.op("ReduceSum", split, [3], keepdims=0)
         offsets = (least + 8 * scales).T.copy()
-        return graph.op(
-            "Add", product, graph.op("MatMul", self._sums[x.name], offsets)
-        )
+        return graph.op("Add", product, graph.op("MatMul", self._sums[x.name], offsets))
 
     def _normal(self, graph: Graph, x: Value, name: str) -> Value:
         scale = self._weights.float32(name)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def loaded(tensors: Tensors, never: Never) -> WhisperForConditionalGeneration:
-    """The model of transformers."""
+    """The model of transformers.
+
+    Raises:
+        ValueError: If tensors are missing, or left over.
+    """
     config = WhisperConfig(
         vocab_size=len(tensors["decoder/embeddings/weight"]),
         d_model=WIDTH,

@@ -181,7 +181,9 @@ class Whisper:
         y = graph.op("Gelu", self._dense(graph, y, f"{name}/linear_0"))
         return graph.op("Add", x, self._dense(graph, y, f"{name}/linear_1"))
 
-    def _parts(self, graph: Graph, x: Value, name: str, count: int) -> tuple[Value, ...]:
+    def _parts(
+        self, graph: Graph, x: Value, name: str, count: int
+    ) -> tuple[Value, ...]:
         y = self._dense(graph, x, name)
         return graph.ops("Split", count, y, axis=2, num_outputs=count)
 
