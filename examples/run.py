@@ -9,8 +9,9 @@ import argparse
 import os
 import sys
 
-from blindai.errors import BlindAIError
 from examples.common.serving import names, prepare, serve
+
+from blindai.errors import BlindAIError
 
 
 def main() -> None:

@@ -92,9 +92,8 @@ def generate(
     batch = graph.op("Shape", prompt.ids, start=0, end=1)
     nobody = graph.op("ConstantOfShape", batch)
     done = graph.op("Cast", nobody, to=TensorProto.BOOL)
-    empty = graph.op(
-        "ConstantOfShape", graph.op("Concat", batch, [heads, 0, head], axis=0)
-    )
+    size = graph.op("Concat", batch, [heads, 0, head], axis=0)
+    empty = graph.op("ConstantOfShape", size)
 
     def step(body: Graph, number: Value, carried: tuple[Value, ...]) -> list[Value]:
         now, seen, done, *kept = carried

@@ -20,20 +20,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::blindai.client.policies.SimulationWarning"),
 ]
 
-SAID = (
-    "0870.wav: And Mr. John Dashwood had then leisure to consider how much there might "
-    "be prudently in his power to do for them.",
-    "0880.wav: He was not an ill-disposed young man.",
-    "0890.wav: Unless to be rather cold-hearted and rather selfish is to be "
-    "ill-disposed.",
-    "0920.wav: Had he married a more amiable woman, he might have been made still more "
-    "respectable than he was.",
-    "0930.wav: He might even have been made amiable himself.",
-)
+SAID = """\
+0870.wav: And Mr. John Dashwood had then leisure to consider how much there might be \
+prudently in his power to do for them.
+0880.wav: He was not an ill-disposed young man.
+0890.wav: Unless to be rather cold-hearted and rather selfish is to be ill-disposed.
+0920.wav: Had he married a more amiable woman, he might have been made still more \
+respectable than he was.
+0930.wav: He might even have been made amiable himself.
+"""
 
 
 def test_what_is_said_is_written_down(served: Served) -> None:
-    assert tuple(served.ask()) == SAID
+    assert served.ask() == SAID.splitlines()
 
 
 def test_a_file_that_says_it_is_longer_is_refused(served: Served) -> None:

@@ -113,7 +113,7 @@ class Whisper:
         return LAYERS, _HEADS, WIDTH // _HEADS
 
     def encode(self, mel: Value) -> None:
-        """Add the encoder, and what each layer of the decoder looks up in its output."""
+        """Add the encoder, and what the decoder's layers look up in its output."""
         graph = self._outer
         x = mel
         for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
