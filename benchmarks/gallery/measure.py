@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 THREADS = (1, 2)
 _FEW, _MANY = 10, 1000  # pairs, whatever the seconds
 _WARM = 5
-_LOOK_S = 0.02
+_LOOK_S = 0.1
 _CLOSE = 1e-2  # of the largest number, tract's answers
 _TIMEOUT_S = 300
 
