@@ -1,4 +1,4 @@
-"""Packages are fetched whole, as pinned, or not at all; nothing in them is run."""
+"""Packages are fetched whole, as pinned, or not at all."""
 
 from __future__ import annotations
 
