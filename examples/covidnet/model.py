@@ -178,6 +178,7 @@ def pipeline(network: onnx.ModelProto) -> onnx.ModelProto:
 def build(path: Path, samples: Path) -> None:
     """Write the model, and drawings to try it on."""
     torch.manual_seed(SEED)
+    torch.set_num_threads(1)  # it is small: threads mostly wait for one another
     dice = np.random.default_rng(SEED)
     network = Network()
     train(network, dice)

@@ -320,6 +320,7 @@ def wav(sound: Clip) -> bytes:
 def build(path: Path, samples: Path) -> None:
     """Write the model, and a clip of each speaker that it never heard."""
     torch.manual_seed(SEED)
+    torch.set_num_threads(1)  # threads mostly wait for one another in it
     parts = split()
     network = M5()
     train(network, parts)
