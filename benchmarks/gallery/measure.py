@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
 import tempfile
 import threading
@@ -196,6 +197,7 @@ def _timed(
 def main() -> None:
     """Be the program."""
     name, seconds = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are ended
     print(json.dumps(dataclasses.asdict(measure(name, float(seconds)))))
 
 
