@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # As many tests at a time as there are processors, but not so many that they wait for disks.
 ABREAST := -n auto --maxprocesses 4
 
-.PHONY: demo test test-slow test-kill test-torch test-references example examples coverage covered check format bench bench-peers soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch test-references example test-example examples coverage covered check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -95,6 +95,10 @@ INPUT ?=
 example: $(VENV)/.demo
 	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
 
+# The tests of one example, of a large one too, which is built first: make test-example NAME=gpt2
+test-example: $(VENV)/.dev
+	$(PYTEST) -q -m "" -o faulthandler_timeout=3600 examples/$(NAME) $(PYTEST_ARGS)
+
 # The small ones, each installed, built, served and tested: that takes longer than a test may.
 examples: $(VENV)/.dev
 	$(PYTEST) -q -o faulthandler_timeout=1800 examples $(PYTEST_ARGS)
@@ -127,6 +131,13 @@ ONLY ?=
 bench-peers: SECONDS = 3
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.peers $(ONLY) --seconds $(SECONDS) $(if $(PEERS),--peers $(PEERS))
+
+# The ten models of the gallery at their true size, random weights: in process, sealed, and
+# by tract. Writes its part of docs/models.md. Parts are printed, not written:
+# make bench-models ONLY="m5 facenet" SECONDS=1
+bench-models: SECONDS = 20
+bench-models: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gallery $(ONLY) --seconds $(SECONDS)
 
 # A server under mixed load: uploads, deletes, killed workers, killed clients.
 MINUTES ?= 30
