@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-kill test-torch example examples coverage check format bench bench-peers soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -110,6 +110,13 @@ ONLY ?=
 bench-peers: SECONDS = 3
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.peers $(ONLY) --seconds $(SECONDS) $(if $(PEERS),--peers $(PEERS))
+
+# The ten models of the gallery at their true size, random weights: in process, sealed, and
+# by tract. Writes its part of docs/models.md. Parts are printed, not written:
+# make bench-models ONLY="m5 facenet" SECONDS=1
+bench-models: SECONDS = 20
+bench-models: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gallery $(ONLY) --seconds $(SECONDS)
 
 # A server under mixed load: uploads, deletes, killed workers, killed clients.
 MINUTES ?= 30

@@ -4,4 +4,8 @@ python -m benchmarks            run all, write docs/benchmarks.md and its plot
 python -m benchmarks latency    run one, print it
 """
 
-import blindai.inference  # noqa: F401  before ONNX Runtime: its telemetry is then off
+import os
+
+# ONNX Runtime counts its uses unless this is set before it is imported. Peers, in whose
+# environments there is no blindai, import this too.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
 from examples.common.serving import Example, prepare, serve
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import argparse
 import os
 import sys
 
-from examples.common.serving import names, prepare, serve
-
 from blindai.errors import BlindAIError
+from examples.common.serving import names, prepare, serve
 
 
 def main() -> None:

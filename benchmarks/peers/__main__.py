@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.page import DOCS, machine, put
+from benchmarks.page import DOCS, circumstances, put
 from benchmarks.peers import growth, install, load, plots, registry, tables
 from benchmarks.peers.tasks import TASKS
 from benchmarks.peers.visits import Plan, Visit, alone, say, visit
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.tables import Visits
 
 PARTS = ("load", "memory", "clients", "upload", "models", "sizes")
-# Load of the machine before the run, and seconds a figure, from which figures count.
-_QUIET_LOAD = 0.5
-_SECONDS = 3.0
+_SECONDS = 3.0  # a figure, from which on figures count
 
 
 @dataclass(slots=True)
@@ -97,35 +94,6 @@ class Run:
         return tables.sizes(found)
 
 
-def circumstances(seconds: float, quiet: float) -> list[str]:
-    """Commit, command and machine; whether these figures are to be believed.
-
-    Args:
-        seconds: For each figure.
-        quiet: The machine's load before the run.
-    """
-    commit = _git("rev-parse", "--short", "HEAD")
-    changed = " with changes" if _git("status", "--porcelain", "-uno") else ""
-    command = f"`make bench-peers SECONDS={seconds:g}`"
-    lines = [
-        f"Commit {commit}{changed}, {command}, {machine()}.",
-        f"Load of the machine before the run: {quiet:.2f}.",
-    ]
-    if quiet > _QUIET_LOAD or seconds < _SECONDS:
-        lines += [
-            "",
-            "**Preliminary: short, or taken on a busy machine. Not to quote.**",
-        ]
-    return lines
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(  # noqa: S603  our own arguments
-        command, cwd=install.ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
     parser.add_argument("only", nargs="*", choices=[*TASKS, *PARTS, []])
@@ -158,7 +126,9 @@ def main() -> None:
     load.allow_files()
     install.BENCH.mkdir(exist_ok=True)
     start = time.monotonic()
-    blocks = {"run": circumstances(given.seconds, os.getloadavg()[0])}
+    command = f"make bench-peers SECONDS={given.seconds:g}"
+    short = given.seconds < _SECONDS
+    blocks = {"run": circumstances(command, os.getloadavg()[0], short=short)}
     for name, lines in _run_of(given).measure():
         blocks[name] = lines
         print("\n".join(["", f"## {name}", "", *lines]), flush=True)

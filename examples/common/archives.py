@@ -25,6 +25,7 @@ MAX_MEMBER_BYTES = 4 << 30
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER_BYTES = 60
 _DATA = "data.tar"
+_ZIPS = ".whl", ".zip"
 
 
 def read(package: Package, *patterns: str, cache: Path = CACHE) -> dict[str, bytes]:
@@ -39,7 +40,7 @@ def read(package: Package, *patterns: str, cache: Path = CACHE) -> dict[str, byt
         FetchError: If the package cannot be had, or a pattern matches nothing.
     """
     path = fetch(package, cache)
-    members = _zip if path.suffix == ".whl" else _tar if path.suffix == ".tgz" else _deb
+    members = _zip if path.suffix in _ZIPS else _tar if path.suffix == ".tgz" else _deb
     found = dict(sorted(members(path, patterns)))
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in found):

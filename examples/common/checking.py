@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindai.errors import BlindAIError
+from blindai.inference.extensions import DOMAINS, loaded_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +83,11 @@ def check_export(
 def _session(model: Path) -> Callable[[Inputs], list[NDArray[Any]]]:
     import onnxruntime  # noqa: PLC0415  after the switch of its telemetry was set
 
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    if any(domain.encode() in model.read_bytes() for domain in DOMAINS):
+        options.register_custom_ops_library(loaded_library())
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(model, options, providers=providers)
 
     def run(inputs: Inputs) -> list[NDArray[Any]]:
         return [np.asarray(each) for each in session.run(None, dict(inputs))]

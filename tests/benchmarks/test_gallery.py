@@ -1,0 +1,84 @@
+"""The gallery's benchmark: true sizes, and what its tables say; nothing is timed."""
+
+from __future__ import annotations
+
+import math
+
+import onnx
+import pytest
+from benchmarks.gallery.__main__ import memory, models, times
+from benchmarks.gallery.measure import Found, Measured
+from benchmarks.gallery.tasks import TASKS
+from benchmarks.measure import Times
+
+# Numbers in float32 tensors that are no weights: a mask, the places of cells, anchors
+# and strides, scales of residuals.
+_NO_WEIGHTS = {"gpt2": 64 * 64, "yolov5": 2 * (80**2 + 40**2 + 20**2) + 18 + 8}
+_LARGE = {"gpt2", "distilbert", "wav2vec2", "word2vec"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in _LARGE else name
+        for name in TASKS
+    ],
+)
+def test_each_has_the_weights_of_the_published_one(name: str) -> None:
+    model = onnx.load_from_string(TASKS[name].content())
+
+    weights = sum(
+        math.prod(each.dims)
+        for each in model.graph.initializer
+        if each.data_type == onnx.TensorProto.FLOAT and each.dims
+    )
+
+    assert weights - _NO_WEIGHTS.get(name, 0) == TASKS[name].weights
+
+
+def measured(here: float, sealed: float, other: float) -> Measured:
+    """One of a model, whose medians with one thread and with two are given."""
+    one = Found(Times(here, here), Times(sealed, sealed), 10, 100.0, 200.0)
+    two = Found(Times(here, here), Times(other, other), 10, 110.0, 210.0)
+    return Measured("facenet", 104.8576, {1: one, 2: two}, Times(30.0, 31.0))
+
+
+@pytest.mark.parametrize(
+    ("here", "sealed", "other", "words"),
+    [
+        (20.0, 20.5, 20.5, "<= 1.03x: met"),
+        (20.0, 20.7, 20.7, "<= 1.03x: **missed**"),
+        (5.0, 5.4, 5.6, "<= 1.10x (1): met; <= 1.10x (2): **missed**"),
+        (0.5, 5.0, 5.0, "none"),
+    ],
+)
+def test_a_goal_is_met_or_missed_by_the_medians(
+    here: float, sealed: float, other: float, words: str
+) -> None:
+    row = times([measured(here, sealed, other)])[-1]
+
+    assert row.split(" | ")[7] == words
+
+
+def test_a_row_has_what_was_measured_and_what_was_printed() -> None:
+    row = times([measured(20.0, 21.0, 22.0)])[-1]
+
+    assert row.startswith("| FaceNet | 20.0 (20.0) | 21.0 (21.0) | 1.05x |")
+    assert row.endswith("| 30.0 (31.0) | 47.135 ms |")
+
+
+def test_why_tract_has_no_figure_stands_in_its_place() -> None:
+    one = measured(20.0, 21.0, 22.0)
+    reasoned = Measured(one.name, one.megabytes, one.found, "ended: no such operator")
+
+    assert "| ended: no such operator |" in times([reasoned])[-1]
+
+
+def test_memory_is_beside_the_files_size_in_the_same_unit() -> None:
+    row = memory([measured(20.0, 21.0, 22.0)])[-1]
+
+    assert row == "| FaceNet | 100 | 100 | 200 | 110 | 210 |"
+
+
+def test_all_ten_are_there() -> None:
+    assert len(models()) == 2 + 10
