@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-kill test-torch example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch test-references example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -69,6 +69,17 @@ $(VENV)-torch/.installed: requirements/dev.txt requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet $(LOCKED) -r requirements/dev.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/torch.txt
 	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Pipelines against librosa, transformers and soxr, likewise.
+test-references: $(VENV)-references/.installed
+	$(VENV)-references/bin/python -m pytest -q tests/pipelines/test_references.py
+
+$(VENV)-references/.installed: requirements/dev.txt requirements/references.txt
+	@test -x $(VENV)-references/bin/python || $(PYTHON) -m venv $(VENV)-references
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet $(LOCKED) -r requirements/dev.txt
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/references.txt
+	@$(VENV)-references/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # One example of examples/: its environment and its model below .examples/, a simulated

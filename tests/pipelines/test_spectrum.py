@@ -1,4 +1,4 @@
-"""Spectrograms, held against librosa 1.0.0 and transformers 5.23.0.
+"""Spectrograms, held against librosa 0.11.0 and transformers 5.24.0.
 
 Their values stand here for one signal; `make test-references` asks them again.
 """
