@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 1000
 MAX_TOKENS = 120
-GLIMPSE_BYTES = 128
+GLIMPSE_BYTES = 80
 VISIBLE = ATTESTATION_PATH.encode()
 """Crosses in the clear, whoever answers: finding it shows that the search works."""
 _TIMEOUT_S = 300.0
