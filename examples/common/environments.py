@@ -13,9 +13,10 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
+from examples.common import EXAMPLES, KEPT, ROOT
+
 from blindai.errors import BlindAIError
 from blindai.text import printable
-from examples.common import EXAMPLES, KEPT, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
-
 from examples.common import KEPT
 from examples.common.archives import extract, read
 from examples.common.checking import ExportError
 from examples.common.packages import Npm
+from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from examples.common.face_api import DETECTOR, RECOGNISER, weights
 from examples.common.graphs import FLOAT, model, node
 

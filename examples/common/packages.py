@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from examples.common import KEPT
+
 from blindai.errors import BlindAIError
 from blindai.text import printable
-from examples.common import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

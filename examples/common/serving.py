@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindai.cli.demo_enclave import run_enclave
-from blindai.errors import BlindAIError, ConfigurationError
-from blindai.text import printable
 from examples.common import EXAMPLES, KEPT, ROOT
 from examples.common.building import SAMPLES
 from examples.common.environments import environment
+
+from blindai.cli.demo_enclave import run_enclave
+from blindai.errors import BlindAIError, ConfigurationError
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

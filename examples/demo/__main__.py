@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 
-from blindai.errors import BlindAIError
 from examples.common import ROOT
 from examples.common.environments import environment
 from examples.common.serving import prepare
+
+from blindai.errors import BlindAIError
 
 _PAGE = "examples.demo.page"
 

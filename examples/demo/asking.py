@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import httpx
+from examples.demo.operators import reach
 
 from blindai.attester.simulated_report import default_measurement
 from blindai.cli.demo_relay import Relay
 from blindai.cli.demo_search import Secret
 from blindai.client.connection import Connection
-from blindai.errors import BlindAIError
+from blindai.errors import AttestationError, BlindAIError
 from blindai.protocol.names import ATTESTATION_PATH
 from blindai.verifier import EnclavePolicy, Policy, SnpPolicy
-from examples.demo.operators import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,17 +158,18 @@ class Service:
         ):
             started = time.monotonic()
             try:
-                transcript = connection.attest().transcript
+                checked = connection.attest().transcript
                 attest_s = time.monotonic() - started
-                known = replace(known, transcript=transcript, attest_s=attest_s)
+                known = replace(known, transcript=checked, attest_s=attest_s)
                 yield known
                 known = replace(known, answer=self._predict(connection, known.question))
             except BlindAIError as error:
-                transcript = getattr(error, "transcript", None) or known.transcript
-                attest_s = known.attest_s or time.monotonic() - started
-                known = replace(
-                    known, failure=error, transcript=transcript, attest_s=attest_s
-                )
+                if isinstance(error, AttestationError):
+                    attest_s = time.monotonic() - started
+                    known = replace(
+                        known, transcript=error.transcript, attest_s=attest_s
+                    )
+                known = replace(known, failure=error)
             yield replace(known, sight=_look(relay.capture, known))
 
     def _connect(self, url: str) -> Connection:
@@ -240,6 +241,7 @@ def _look(capture: Capture, known: Exchange) -> Sight:
         Found(each.label, capture.count(each.needle) if each.searchable else None)
         for each in secrets
     ]
+    control = Found(VISIBLE.decode(), capture.count(VISIBLE), secret=False)
     requests = capture.requests()
     sealed = any(each.startswith("POST ") for each in requests)
     clear = b"".join(capture.sent).decode("latin-1")
@@ -249,5 +251,5 @@ def _look(capture: Capture, known: Exchange) -> Sight:
         received_bytes=capture.received_bytes,
         clear="" if sealed else clear,
         glimpse=capture.glimpse(GLIMPSE_BYTES) if sealed else b"",
-        searched=(*searched, Found(VISIBLE.decode(), capture.count(VISIBLE), False)),
+        searched=(*searched, control),
     )

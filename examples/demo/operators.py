@@ -188,7 +188,7 @@ class _Front(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802  the library's name
+    def do_GET(self) -> None:
         """Answer with evidence; 502 where the enclave behind does not answer."""
         front = cast("_Front", self.server)
         _, _, nonce = self.path.partition("nonce=")

@@ -50,19 +50,18 @@ _HEADER = """\
 <p>SmolLM2, a small language model, answers <b>inside an enclave</b>. Before anything is
 sent, the enclave proves what it is. Whoever runs the machine carries the bytes and can
 read none of them. Choose a dishonest operator, and see him found out.</p>
-<p class="bd-warning"><b>Simulated hardware.</b> The protocol, the checks and the sealing
-are real; the processor is not. So this enclave protects nothing: type no real secret.</p>
+<p class="bd-warning"><b>Simulated hardware.</b> The protocol, the checks and the
+sealing are real; the processor is not. So this enclave protects nothing: type no real
+secret.</p>
 </div>"""
 # No page from elsewhere shows this one, and it loads nothing from elsewhere.
-_CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "frame-ancestors 'none'",
-    )
+_CONTENT_POLICY = (
+    "default-src 'self'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "font-src 'self' data:; "
+    "frame-ancestors 'none'"
 )
 
 
@@ -111,7 +110,9 @@ def build(service: Service) -> gr.Blocks:
                     label="Who runs the machine?",
                     elem_id="operator",
                 )
-                story = gr.HTML(_story(Operator.HONEST.value), padding=False)
+                story = gr.HTML(
+                    _story(Operator.HONEST.value), elem_id="story", padding=False
+                )
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
                 problem = gr.HTML("", elem_id="problem", padding=False)
             with gr.Column(scale=6, min_width=380):

@@ -8,10 +8,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from examples.demo.asking import MAX_TOKENS
+
 from blindai.cli.console import size
 from blindai.cli.transcript_table import read_line, sections, summarise
 from blindai.errors import AttestationError
-from examples.demo.asking import MAX_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,7 @@ def proof(known: Exchange | None) -> str:
     if known.transcript is None:
         return _step(1, title, *_unproved(known))
     refused = isinstance(known.failure, AttestationError)
+    state = "bad" if refused else "good"
     told = {check.name: check for check in known.transcript.checks}
     rows = "".join(_told(words, told.get(name)) for name, words in TOLD.items())
     verdict = (
@@ -71,9 +73,9 @@ def proof(known: Exchange | None) -> str:
     return _step(
         1,
         title,
-        "bad" if refused else "good",
+        state,
         f'<ul class="bd-checks">{rows}</ul>',
-        _verdict(refused, verdict),
+        _verdict(state, verdict),
         _transcript(known.transcript),
         aside=f"{known.attest_s * 1e3:.0f} ms",
     )
@@ -195,7 +197,8 @@ def _wire(known: Exchange | None) -> str:
 
 def _step(number: int, title: str, state: str, *body: str, aside: str = "") -> str:
     return (
-        f'<section class="bd-step bd-{state}" data-step="{number}" data-state="{state}">'
+        f'<section class="bd-step bd-{state}" data-step="{number}" '
+        f'data-state="{state}">'
         f"<header><i>{number}</i><h3>{escape(title)}</h3><small>{escape(aside)}</small>"
         f"</header>{''.join(body)}</section>"
     )
@@ -205,8 +208,7 @@ def _lead(words: str) -> str:
     return f'<p class="bd-lead">{escape(words)}</p>'
 
 
-def _verdict(refused: bool, words: str) -> str:
-    state = "bad" if refused else "good"
+def _verdict(state: str, words: str) -> str:
     return f'<p class="bd-verdict bd-{state}">{_MARKS[state]} {escape(words)}</p>'
 
 

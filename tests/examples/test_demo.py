@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
-import onnx
 import pytest
 from examples.demo import shown
 from examples.demo.asking import (
@@ -24,12 +23,11 @@ from examples.demo.asking import (
     read_question,
 )
 from examples.demo.operators import Operator
-from onnx import TensorProto, helper
+from examples.demo.parrot import parrot
 
 from blindai.errors import AttestationError, TransportError
 from blindai.server.settings import Settings
 from blindai.testing import SimulatedEnclave
-from tests.conftest import onnx_file
 
 if TYPE_CHECKING:
     from blindai.transcript import Check
@@ -45,28 +43,6 @@ DISHONEST = {
     Operator.MIDDLE: "report data",
     Operator.REPLAYED: "nonce",
 }
-
-
-def parrot() -> bytes:
-    """A stand-in for the language model: `question`, `max_tokens` to a text."""
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [
-            helper.make_node("StringConcat", ["before", "question"], ["answer"]),
-            helper.make_node("Identity", ["max_tokens"], ["tokens"]),
-        ],
-        "parrot",
-        [
-            info("question", TensorProto.STRING, ["rows"]),
-            info("max_tokens", TensorProto.INT64, [1]),
-        ],
-        [
-            info("answer", TensorProto.STRING, ["rows"]),
-            info("tokens", TensorProto.INT64, [1]),
-        ],
-        [onnx.helper.make_tensor("before", TensorProto.STRING, [1], [b"You asked: "])],
-    )
-    return onnx_file(graph)
 
 
 @pytest.fixture(scope="module")
