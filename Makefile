@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-kill test-torch test-references example examples coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch test-references example examples gradio gradio-test coverage check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -92,6 +92,16 @@ example: $(VENV)/.demo
 # The small ones, each built, served and tested.
 examples: $(VENV)/.dev
 	$(PYTEST) -q examples $(PYTEST_ARGS)
+
+# The demo page: SmolLM2 in a simulated enclave, what its operator sees, and dishonest ones.
+gradio: $(VENV)/.demo
+	@$(BIN)/python -m examples.demo
+
+# The page in a real Chromium, where there is one (apt-get install chromium chromium-driver).
+GRADIO := .examples/demo/venv/bin/python
+gradio-test: $(VENV)/.dev
+	@$(BIN)/python -c 'from examples.common.environments import environment; environment("demo")'
+	$(GRADIO) -m pytest -q examples/demo $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

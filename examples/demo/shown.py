@@ -12,7 +12,7 @@ from examples.demo.asking import MAX_TOKENS
 
 from blindai.cli.console import size
 from blindai.cli.transcript_table import read_line, sections, summarise
-from blindai.errors import AttestationError
+from blindai.errors import AttestationError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,9 @@ TOLD = {
     "configuration digest": "With the settings, and the model, that were reviewed",
 }
 """The checks that mean most, by name, in plain words."""
+_UNREACHED = (
+    "The enclave cannot be reached: its server has ended, or the way to it is cut."
+)
 _ASIDES = {"report signature": "here: a simulated one"}
 _MARKS = {"good": "\u2713", "bad": "\u2717", "open": "\u00b7"}
 
@@ -327,4 +330,6 @@ def _failed(known: Exchange) -> Iterator[str]:
         yield _lead("Your question never left this machine.")
         yield _lead(error.next_step)
     elif error is not None:
+        if isinstance(error, TransportError):
+            yield _lead(_UNREACHED)
         yield problem(error)

@@ -6,6 +6,7 @@ file. With DEMO_PICTURES=FOLDER, pictures of the page are left there.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -105,11 +106,11 @@ class Visitor:
     def picture(self, name: str) -> None:
         """Leave a picture of the whole page, if any are wanted."""
         if folder := os.environ.get("DEMO_PICTURES"):
-            height = "return document.querySelector('.gradio-container').scrollHeight"
-            before = self.browser.get_window_size()
-            self.browser.set_window_size(1280, self.browser.execute_script(height))
-            self.browser.save_screenshot(str(Path(folder) / name))
-            self.browser.set_window_size(before["width"], before["height"])
+            ask = self.browser.execute_cdp_cmd
+            size = ask("Page.getLayoutMetrics", {})["cssContentSize"]
+            wanted = {"captureBeyondViewport": True, "clip": {**size, "scale": 1}}
+            taken = ask("Page.captureScreenshot", wanted)["data"]
+            (Path(folder) / name).write_bytes(base64.b64decode(taken))
 
 
 @contextmanager

@@ -137,6 +137,7 @@ def test_a_server_that_is_gone_is_told(operator: Operator) -> None:
 
     assert isinstance(known.failure, TransportError)
     assert known.answer is None
+    assert "The enclave cannot be reached" in shown.answer(known)
     assert "Check the address and the network" in shown.answer(known)
     assert 'data-state="bad"' in shown.proof(known)
 
