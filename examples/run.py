@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from blindai.errors import BlindAIError
 from examples.common.serving import names, prepare, serve
@@ -28,11 +29,19 @@ def main() -> None:
 def run(name: str, inputs: list[str]) -> None:
     """Prepare an example, serve it, and run its client against it."""
     example = prepare(name)
-    given = inputs or [os.path.relpath(each) for each in example.samples]
+    folder = example.model.parent  # the client runs there
+    given = [absolute(each) for each in inputs]
+    given = given or [os.path.relpath(each, folder) for each in example.samples]
     with serve(example) as url:
         print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
-        print(f"$ python examples/{name}/client.py {url} {' '.join(given)}", flush=True)
+        print(f"$ python client.py {url} {' '.join(given)}", flush=True)
         print(example.client(url, *given), end="")
+
+
+def absolute(given: str) -> str:
+    """A file's path from the root, where it is one; anything else as it is."""
+    path = Path(given)
+    return str(path.resolve()) if path.exists() else given
 
 
 if __name__ == "__main__":

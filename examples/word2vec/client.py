@@ -17,7 +17,7 @@ def main() -> None:
     queries = queries or list(QUERIES)
     # A real enclave: policy="policy.toml" in place of simulation=True.
     with blindai.connect(url, simulation=True) as client:
-        response = client.predict("word2vec", queries, dtype="BYTES")
+        response = client.predict("word2vec", queries)
     articles, scores = (output.as_numpy() for output in response.output)
     for query, found, cosines in zip(queries, articles, scores, strict=True):
         print(query)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile  # type: ignore[import-untyped]  # none shipped
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.pipelines.running import WITHOUT, Array, Ready, ready
 
 from blindai.errors import InvalidRequestError
@@ -143,6 +145,31 @@ ENCODING = "sound: expected PCM of 8, 16, 24 or 32 bits or FP32, got another kin
 def test_what_is_no_sound_is_refused(file: bytes, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         reader()(file=file)
+
+
+def read_or_refused(file: bytes) -> None:
+    try:
+        samples, rate = reader()(file=file)
+    except InvalidRequestError as refused:
+        assert refused.message.startswith("sound: expected ")  # noqa: PT017  or not
+    else:
+        assert samples.ndim == 1
+        assert np.isfinite(samples).all()
+        assert len(samples) <= 2 * rate[0]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_in_words(data: bytes) -> None:
+    read_or_refused(data)
+    read_or_refused(WAV[:12] + data)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4))
+def test_any_change_is_read_or_refused_in_words(changes: list[tuple[int, int]]) -> None:
+    file = bytearray(WAV)
+    for at, byte in changes:
+        file[at] = byte
+    read_or_refused(bytes(file))
 
 
 @pytest.mark.parametrize("count", [1, 999, 8000])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
-from tests.pipelines.running import file_of, photograph, ready
+from tests.pipelines.running import WITHOUT, Ready, file_of, photograph, ready
 from tests.pipelines.test_image import decoder
 
 from blindai.errors import InvalidRequestError
@@ -99,11 +102,44 @@ def test_an_end_stands_wherever_a_segment_can_lead() -> None:
     assert set(tail[1::2]) == {0xD9}
 
 
-def test_a_file_that_is_no_image_costs_no_time() -> None:
+@cache
+def looker() -> Ready:
+    """What is looked at alone, without a decoder behind it."""
     pipeline = Pipeline()
-    file = image_files.require_image(pipeline.file("file"), 1)
-    pipeline.give(padded=file)
+    pipeline.give(padded=image_files.require_image(pipeline.file("file"), 20_000))
+    return ready(pipeline, WITHOUT)
+
+
+def accepted_or_refused(file: bytes) -> None:
+    try:
+        (padded,) = looker()(file=file)
+    except InvalidRequestError as refused:
+        assert refused.message.startswith("image: expected ")  # noqa: PT017  or not
+    else:
+        assert len(padded) >= len(file) + image_files._MAX_SEGMENT
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_accepted_or_refused_in_words(data: bytes) -> None:
+    for before in (b"", b"\xff\xd8\xff", PNG[:16], JPEG[:20]):
+        accepted_or_refused(before + data)
+
+
+@given(
+    st.sampled_from([JPEG, PNG]),
+    st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=5),
+)
+def test_any_change_is_accepted_or_refused_in_words(
+    file: bytes, changes: list[tuple[int, int]]
+) -> None:
+    changed = bytearray(file)
+    for at, byte in changes:
+        changed[at] = byte
+    accepted_or_refused(bytes(changed))
+
+
+def test_a_file_that_is_no_image_costs_no_time() -> None:
     most = JPEG[:2] + 100_000 * b"\xff\xfe\0\2"
 
     with pytest.raises(InvalidRequestError, match=CUT):
-        ready(pipeline)(file=most)
+        looker()(file=most)

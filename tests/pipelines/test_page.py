@@ -60,7 +60,7 @@ def detector() -> onnx.ModelProto:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, 7])],
         [
             numpy_helper.from_array(rows.astype(np.float32), "rows"),
-            numpy_helper.from_array(np.float32(0), "zero"),
+            numpy_helper.from_array(np.zeros((), np.float32), "zero"),
         ],
     )
     opset = helper.make_opsetid("", 20)

@@ -17,7 +17,7 @@ from tokenizers import (
 
 from blindai.pipelines.text import WordPieces
 
-TEXTS = (
+_LEARNT = (
     "Hello world!",
     "  leading  and trailing   ",
     "It's don't we'll I've 'tis 'S",
@@ -40,7 +40,8 @@ TEXTS = (
     "$100 & 5% `x` ~y^z |w| a_b=c+d<e>",
     "\x01\x7f\x85 controls \ufffd",
 )
-_CORPUS = (*TEXTS * 3, "unbelievable understanding of tokens and words" * 20)
+TEXTS = (*_LEARNT, "and\u2603 understanding\u2603s, un\u2603")
+_CORPUS = (*_LEARNT * 3, "unbelievable understanding of tokens and words" * 20)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MAX_TOKENS = 24
 
