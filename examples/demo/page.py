@@ -93,26 +93,7 @@ def build(service: Service) -> gr.Blocks:
         strip = gr.HTML(shown.strip(None), elem_id="strip", padding=False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320):
-                question = gr.Textbox(
-                    label="Your question",
-                    placeholder=QUESTIONS[0],
-                    info=f"Enter asks; at most {MAX_CHARACTERS} characters",
-                    lines=1,  # so Enter asks
-                    max_lines=8,
-                    elem_id="question",
-                )
-                gr.Examples(
-                    [[each] for each in QUESTIONS], question, label="Or one of these"
-                )
-                operator = gr.Radio(
-                    [each.value for each in Operator],
-                    value=Operator.HONEST.value,
-                    label="Who runs the machine?",
-                    elem_id="operator",
-                )
-                story = gr.HTML(
-                    _story(Operator.HONEST.value), elem_id="story", padding=False
-                )
+                question, operator = _question(), _operator()
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
                 problem = gr.HTML("", elem_id="problem", padding=False)
             with gr.Column(scale=6, min_width=380):
@@ -120,7 +101,6 @@ def build(service: Service) -> gr.Blocks:
                     gr.HTML(draw(None), padding=False)
                     for draw in (shown.proof, shown.sight, shown.answer)
                 ]
-        operator.change(_story, operator, story, api_visibility="private")
         gr.on(
             [ask.click, question.submit],
             _asker(service),
@@ -131,6 +111,33 @@ def build(service: Service) -> gr.Blocks:
             api_visibility="private",
         )
     return page
+
+
+def _question() -> gr.Textbox:
+    """Where a question is typed, and some to pick from."""
+    question = gr.Textbox(
+        label="Your question",
+        placeholder=QUESTIONS[0],
+        info=f"Enter asks; at most {MAX_CHARACTERS} characters",
+        lines=1,  # so Enter asks
+        max_lines=8,
+        elem_id="question",
+    )
+    gr.Examples([[each] for each in QUESTIONS], question, label="Or one of these")
+    return question
+
+
+def _operator() -> gr.Radio:
+    """The switch, and what the chosen operator does."""
+    operator = gr.Radio(
+        [each.value for each in Operator],
+        value=Operator.HONEST.value,
+        label="Who runs the machine?",
+        elem_id="operator",
+    )
+    story = gr.HTML(_story(Operator.HONEST.value), elem_id="story", padding=False)
+    operator.change(_story, operator, story, api_visibility="private")
+    return operator
 
 
 def _story(operator: str) -> str:

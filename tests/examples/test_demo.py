@@ -128,14 +128,18 @@ def test_every_operator_but_the_honest_one_is_refused_by_another_check() -> None
     assert all(each.story for each in Operator)
 
 
-@pytest.mark.parametrize("operator", [Operator.HONEST, Operator.MIDDLE])
-def test_a_server_that_is_gone_is_told(operator: Operator) -> None:
+@pytest.mark.parametrize(
+    ("operator", "message"),
+    [(Operator.HONEST, "network: .*"), (Operator.MIDDLE, ".* got 502")],
+)
+def test_a_server_that_is_gone_is_told(operator: Operator, message: str) -> None:
     with SimulatedEnclave() as enclave:
         service = at(enclave.url)
 
     known = last(service, operator)
 
     assert isinstance(known.failure, TransportError)
+    assert re.fullmatch(message, known.failure.message)
     assert known.answer is None
     assert "The enclave cannot be reached" in shown.answer(known)
     assert "Check the address and the network" in shown.answer(known)
