@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # As many tests at a time as there are processors, but not so many that they wait for disks.
 ABREAST := -n auto --maxprocesses 4
 
-.PHONY: demo test test-slow test-kill test-torch test-references example test-example examples coverage covered check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
+.PHONY: demo test test-slow test-kill test-torch test-references example test-example examples gradio gradio-test coverage covered check format bench bench-peers bench-models soak fuzz mutants lock docs clean help
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -102,6 +102,16 @@ test-example: $(VENV)/.dev
 # The small ones, each installed, built, served and tested: that takes longer than a test may.
 examples: $(VENV)/.dev
 	$(PYTEST) -q -o faulthandler_timeout=1800 examples $(PYTEST_ARGS)
+
+# The demo page: SmolLM2 in a simulated enclave, what its operator sees, and dishonest ones.
+gradio: $(VENV)/.demo
+	@$(BIN)/python -m examples.demo
+
+# The page in a real Chromium, where there is one (apt-get install chromium chromium-driver).
+GRADIO := .examples/demo/venv/bin/python
+gradio-test: $(VENV)/.dev
+	@$(BIN)/python -c 'from examples.common.environments import environment; environment("demo")'
+	$(GRADIO) -m pytest -q examples/demo $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

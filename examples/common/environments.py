@@ -56,8 +56,8 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
     home = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
     below = f"import site; site.addsitedir({_HERE!r})\n"  # its .pth files count too
     (folder / home / "below.pth").write_text(below)
-    locked = folder / "locked.txt"  # what is locked stays at its version
-    locked.write_text("\n".join(_pins()) + "\n")
+    locked = folder / "locked.txt"  # what is locked stays at its version ...
+    locked.write_text("\n".join(_pins(wanted)) + "\n")
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     _run(
         [
@@ -75,10 +75,19 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
     return python
 
 
-def _pins() -> list[str]:
-    """`name==version` of all that is locked, without the digests."""
-    lines = _LOCK.read_text(encoding="utf-8").splitlines()
-    return [line.split()[0] for line in lines if not line.startswith(" ")]
+def _pins(wanted: Path) -> list[str]:
+    """`name==version` of all that is locked, without the digests.
+
+    ... unless the example names another: what it brings needs an older one.
+    """
+    own = {line.partition("==")[0] for line in _lines(wanted)}
+    return [line for line in _lines(_LOCK) if line.partition("==")[0] not in own]
+
+
+def _lines(path: Path) -> list[str]:
+    """The requirements of a file, without digests and comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.split()[0] for line in lines if line and line[0] not in " #"]
 
 
 def _digest(wanted: Path) -> str:
