@@ -18,6 +18,7 @@ from blindai.cli.exits import CommandError, Exit
 from blindai.cli.proof_input import load, load_inputs
 from blindai.client.model_file import ModelStream, find_model
 from blindai.errors import ConflictError
+from blindai.inference import sandbox
 from blindai.inference.arrivals import Upload
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.worker.processes import ProcessLimits
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from blindai.verifier import Policy
 
 _LONGEST_S: Final = 600.0
+_MOST_THREADS: Final = 256
 _NAME: Final = "replayed"
 _EXITS: Final = {
     Verdict.IDENTICAL: Exit.OK,
@@ -124,7 +126,10 @@ async def _again(
     """
     settings = ServiceSettings(
         slots=1,
-        process=ProcessLimits(sandbox="none", threads=max(1, then.runtime.threads)),
+        process=ProcessLimits(
+            sandbox="none",  # whatever this kernel offers, which `_tell` says
+            threads=min(max(1, then.runtime.threads), _MOST_THREADS),
+        ),
     )
     rows, repeats = _repeats(then, inputs)
     wanted = tuple(each.name for each in opening.outputs)
@@ -178,6 +183,7 @@ def _copy(tensor: Tensor) -> Tensor:
 
 def _tell(request: Request, compared: Comparison) -> None:
     code = _EXITS[compared.verdict]
+    held_back = ", ".join(sandbox.offered().words)
     if request.as_json:
         console.print_json(
             {
@@ -186,6 +192,7 @@ def _tell(request: Request, compared: Comparison) -> None:
                 "largest_difference": _finite(compared.largest),
                 "tolerance": request.tolerance,
                 "differs": list(compared.differs),
+                "sandbox": held_back,
                 "exit_code": int(code),
             }
         )
@@ -196,6 +203,7 @@ def _tell(request: Request, compared: Comparison) -> None:
             screen.print(f"largest difference: {compared.largest:g}")
         for each in compared.differs:
             screen.print(f"differs: {each}", soft_wrap=True)
+        screen.print(f"sandbox of the model: {held_back}", style="dim", soft_wrap=True)
     if code:
         raise typer.Exit(code)
 
