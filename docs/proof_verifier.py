@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import Encoding
 
 
 def hold(condition: object, reason: str) -> None:
@@ -302,10 +303,10 @@ def leaf_key(pem: bytes, date: datetime) -> Any:
     for by, of in (ark + ark, ark + ask, ask + leaf):
         current = of.not_valid_before_utc <= date <= of.not_valid_after_utc
         hold(current, "a certificate is not valid as of the date")
+        whole = of.public_bytes(Encoding.DER).endswith(b"\0" + of.signature)
+        hold(whole and isinstance(by.public_key(), rsa.RSAPublicKey), "no RSA key")
         of.verify_directly_issued_by(by)
-        key = by.public_key()
-        hold(isinstance(key, rsa.RSAPublicKey), "an issuer's key is of another kind")
-        key.verify(of.signature, of.tbs_certificate_bytes, PSS, SHA384())
+        by.public_key().verify(of.signature, of.tbs_certificate_bytes, PSS, SHA384())
     return leaf[0].public_key()
 
 
@@ -327,8 +328,7 @@ def verify_evidence(attestation: Any, keyset: bytes, date: int) -> str:
     [(kind, pem, _)] = attestation.get("endorsements", {}).values()
     hold(kind == "application/pem-certificate-chain", f"{kind} is not read here")
     key = leaf_key(pem, datetime.fromtimestamp(date, UTC))
-    curve = getattr(key, "curve", None)
-    hold(isinstance(curve, ec.SECP384R1), "the leaf's key is of another kind")
+    hold(isinstance(getattr(key, "curve", None), ec.SECP384R1), "no key on P-384")
     r, s = (int.from_bytes(report[at : at + 72], "little") for at in (0x2A0, 0x2E8))
     key.verify(encode_dss_signature(r, s), report[:0x2A0], ec.ECDSA(SHA384()))
     return bytes(report[0x90:0xC0]).hex()

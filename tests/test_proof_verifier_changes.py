@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -32,6 +33,7 @@ from tests.proofs.both import (
 )
 from tests.proofs.making import Made
 
+from blindai.protocol.endorsements import encode_pem
 from blindai.protocol.keyset import Keyset, Purpose
 from blindai.protocol.proof_file import encode_proof_file
 
@@ -98,6 +100,13 @@ def malformed() -> Iterator[tuple[str, bytes]]:
     for count in (0, 1, 2):
         short = b"".join(each + end for each in pem.split(end)[:count])
         yield f"{count} certificates", attested(("endorsements", 0, 1), short)
+    der = b64decode(b"".join(pem.split(end)[1].splitlines()[1:]))  # the ASK's
+    bits = der.replace(b"\x03\x82\x02\x01\x00", b"\x03\x82\x02\x01\x01")
+    other = encode_pem(bits)
+    yield (
+        "a signature of 4095 bits",
+        attested(("endorsements", 0, 1), pem.replace(encode_pem(der), other)),
+    )
     report = PREDICT["attestation"]["evidence"][1]
     yield "padding of the report", attested(("evidence", 1), report[:-1] + b"\x01")
 
