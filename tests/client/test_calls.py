@@ -198,3 +198,31 @@ def test_any_answer_gives_a_result_or_an_error_of_ours(
 ) -> None:
     with suppress(BlindAIError):
         call.result(Answer(status, headers, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size_bytes", 10**400),
+        ("size_bytes", 1 << 63),
+        ("size_bytes", -1),
+        ("size_bytes", 4.0),
+        ("size_bytes", True),
+        ("version", "9" * 19),
+        ("version", "-1"),
+        ("version", "\u0663"),
+        ("name", "\ud800"),
+        ("name", 7),
+        ("digest", None),
+        ("reason", "\udfff"),
+        ("inputs", [{**X, "shape": [-2]}]),
+        ("inputs", [{**X, "name": "\ud800"}]),
+    ],
+)
+def test_what_no_enclave_of_ours_says_of_a_model_is_refused(
+    name: str, value: object
+) -> None:
+    call = calls.model("m")
+
+    with pytest.raises(ProtocolError):
+        call.result(answer({**MODEL, name: value}))

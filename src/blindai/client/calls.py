@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 EMPTY = BufferStream(())
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def version() -> Call[str]:
     return Call(
         method="GET",
         path="/v2",
-        read=lambda answer: str(_json(answer)["version"]),
+        read=lambda answer: _text(_json(answer)["version"]),
     )
 
 
@@ -266,22 +268,47 @@ def _json(answer: Answer) -> Any:  # noqa: ANN401  what it is, its reader says
     return json.loads(answer.content)
 
 
+def _text(value: object) -> str:
+    """Text that can be shown and saved: JSON has halves of characters, too.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(value, str):
+        raise ValueError("expected text")  # noqa: TRY004  the enclave's mistake
+    value.encode()
+    return value
+
+
+def _number(value: object) -> int:
+    """A count, or the digits of one.
+
+    Raises:
+        ValueError: If it is something else, or more than 64 bits hold.
+    """
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("expected a count")
+    return value
+
+
 def _model(fields: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
-        name=str(fields["name"]),
-        digest=str(fields["digest"]),
-        size_bytes=int(fields["size_bytes"]),
+        name=_text(fields["name"]),
+        digest=_text(fields["digest"]),
+        size_bytes=_number(fields["size_bytes"]),
         inputs=tuple(map(_spec, fields["inputs"])),
         outputs=tuple(map(_spec, fields["outputs"])),
-        version=int(fields["version"]),
+        version=_number(fields["version"]),
         saved=fields["saved"] is True,
-        unavailable=str(fields.get("reason", "")),
+        unavailable=_text(fields.get("reason", "")),
     )
 
 
 def _spec(fields: Mapping[str, Any]) -> TensorSpec:
-    shape = tuple(int(size) for size in fields["shape"])
-    return TensorSpec(str(fields["name"]), Datatype(fields["datatype"]), shape)
+    shape = tuple(-1 if size == -1 else _number(size) for size in fields["shape"])
+    return TensorSpec(_text(fields["name"]), Datatype(fields["datatype"]), shape)
 
 
 def _prediction(answer: Answer, pinned: str | None) -> PredictResponse:
@@ -289,15 +316,15 @@ def _prediction(answer: Answer, pinned: str | None) -> PredictResponse:
     response = tensors.parse_response(
         answer.content, None if length is None else int(length)
     )
-    digest = str(response.parameters["model_digest"])
+    digest = _text(response.parameters["model_digest"])
     if pinned is not None and digest != pinned:
         raise ConflictError(f"model: expected SHA-256 {pinned}, got {digest}")
     return PredictResponse(
         output=tuple(map(Tensor, response.outputs)),
         model_name=response.model_name,
-        model_version=int(response.model_version or ""),
+        model_version=_number(response.model_version or ""),
         model_digest=digest,
-        inference_time=int(response.parameters["inference_time_ns"]) / 1e9,
+        inference_time=_number(response.parameters["inference_time_ns"]) / 1e9,
     )
 
 
