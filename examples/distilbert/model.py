@@ -132,11 +132,14 @@ def accuracy(model: Sentiment, rows: Sequence[Review]) -> float:
 def exported(model: Sentiment) -> onnx.ModelProto:
     """The network as ONNX, of any number of texts and tokens."""
     buffer = io.BytesIO()
-    example = torch.ones(2, 7, dtype=torch.long)
+    # Two tensors: one that is given twice is exported as one input for both.
+    ids = torch.arange(14).reshape(2, 7)
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
     sizes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
     program = torch.onnx.export(
         model,
-        (example, example),
+        (ids, mask),
         dynamo=True,
         opset_version=OPSET,
         input_names=["ids", "mask"],
