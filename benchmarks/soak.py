@@ -239,6 +239,8 @@ def _serving(
         'scopes = ["infer", "upload"]\n'
         for name, key in keys.items()
     ]
+    # What is remembered against replays grows with the rate until it is forgotten.
+    lines.append("[gateway]\nreplay_window_s = 10\n")
     lines.append('[[batching]]\nmodel = "rows"\nmax_batch_size = 16\n')
     configuration = folder / "soak.toml"
     configuration.write_text("".join(lines), encoding="utf-8")
