@@ -89,9 +89,9 @@ INPUT ?=
 example: $(VENV)/.demo
 	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
 
-# The small ones, each built, served and tested.
+# The small ones, each installed, built, served and tested: that takes longer than a test may.
 examples: $(VENV)/.dev
-	$(PYTEST) -q examples $(PYTEST_ARGS)
+	$(PYTEST) -q -o faulthandler_timeout=1800 examples $(PYTEST_ARGS)
 
 # The demo page: SmolLM2 in a simulated enclave, what its operator sees, and dishonest ones.
 gradio: $(VENV)/.demo
