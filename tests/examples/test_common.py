@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,26 @@ def test_an_environment_that_cannot_be_made_gives_pips_reason_and_is_not_used(
     for _ in range(2):
         with pytest.raises(NotInstalledError, match="no-such-package"):
             environment("plain", tmp_path, examples)
+
+
+def test_what_is_locked_stays_unless_an_example_names_another_version(
+    tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "plain" / "venv"
+
+    def made(command: list[str]) -> None:
+        if "venv" in command:
+            packages = sysconfig.get_path("purelib", "venv", {"base": str(home)})
+            Path(home, packages).mkdir(parents=True)
+
+    monkeypatch.setattr(environments, "_run", made)
+    (examples / "plain" / "requirements.txt").write_text("# older\n\npillow==12.3.0\n")
+
+    environment("plain", tmp_path, examples)
+
+    locked = (home / "locked.txt").read_text().splitlines()
+    assert [each for each in locked if each.startswith("numpy==")]
+    assert not [each for each in locked if each.startswith("pillow==")]
 
 
 def example(path: Path) -> Example:
