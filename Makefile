@@ -93,9 +93,9 @@ example: $(VENV)/.demo
 test-example: $(VENV)/.dev
 	$(PYTEST) -q -m "" -o faulthandler_timeout=3600 examples/$(NAME) $(PYTEST_ARGS)
 
-# The small ones, each built, served and tested.
+# The small ones, each installed, built, served and tested: that takes longer than a test may.
 examples: $(VENV)/.dev
-	$(PYTEST) -q examples $(PYTEST_ARGS)
+	$(PYTEST) -q -o faulthandler_timeout=1800 examples $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
