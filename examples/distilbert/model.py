@@ -1,6 +1,6 @@
 """Fine-tunes MiniLM on film reviews, and exports it: text in, what it feels out.
 
-Takes about five minutes on two cores.
+Takes some minutes: epoch by epoch it says how many.
 """
 
 from __future__ import annotations
