@@ -40,13 +40,13 @@ def test_predict_writes_a_proof(
     assert Proof.load_from_file(tmp_path / "p").claims.model.name == "double"
 
 
-def test_an_upload_writes_a_proof(
-    run: Run, enclave: SimulatedEnclave, double: Path, tmp_path: Path
-) -> None:
+def test_an_upload_writes_a_proof(run: Run, double: Path, tmp_path: Path) -> None:
     words = ("--name", "two", "--simulation", "--proof", tmp_path / "p")
 
-    assert run("models", "upload", enclave.url, double, *words).exit_code == 0
+    with SimulatedEnclave() as enclave:
+        uploaded = run("models", "upload", enclave.url, double, *words)
 
+    assert uploaded.exit_code == 0
     assert Proof.load_from_file(tmp_path / "p").claims.model.name == "two"
 
 
