@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests.inference.by_hand import Figures, Sending
+from tests.inference.storing import Stores
 
 from blindai.inference.admission import admit
 from blindai.inference.admission_limits import AdmissionLimits
 from blindai.inference.model import ModelSpec
+from blindai.inference.scheduler import Scheduler
+from blindai.inference.store import Store
 
 OPSET = helper.make_opsetid("", 20)
 
@@ -82,3 +87,40 @@ def doubling(
         return model
 
     return make
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """What the scheduler says that it did."""
+    return Figures()
+
+
+@pytest.fixture
+async def scheduler(figures: Figures) -> AsyncIterator[Scheduler]:
+    """A scheduler with one slot."""
+    scheduler = Scheduler(1, {}, figures)
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+async def send(scheduler: Scheduler) -> AsyncIterator[Sending]:
+    """Sends requests to it."""
+    send = Sending(scheduler)
+    yield send
+    await send.close()
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
+    """Stores in one folder."""
+    async with Stores(tmp_path / "models") as stores:
+        yield stores
+
+
+@pytest.fixture
+async def store(stores: Stores) -> Store:
+    """The first of them, begun."""
+    store = stores.lasting()
+    await store.start()
+    return store

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -44,19 +43,6 @@ OTHER = "00" * 32
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
-    async with Stores(tmp_path / "models") as stores:
-        yield stores
-
-
-@pytest.fixture
-async def store(stores: Stores) -> Store:
-    store = stores.lasting()
-    await store.start()
-    return store
 
 
 # ------------------------------------------------------------- of the configuration

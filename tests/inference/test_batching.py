@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -38,25 +37,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def figures() -> Figures:
-    return Figures()
-
-
-@pytest.fixture
-async def scheduler(figures: Figures) -> AsyncIterator[Scheduler]:
-    scheduler = Scheduler(1, {}, figures)
-    yield scheduler
-    scheduler.close()
-
-
-@pytest.fixture
-async def send(scheduler: Scheduler) -> AsyncIterator[Sending]:
-    send = Sending(scheduler)
-    yield send
-    await send.close()
 
 
 ALONE = Batching(max_rows=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from tests.inference.by_hand import (
@@ -32,25 +31,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def figures() -> Figures:
-    return Figures()
-
-
-@pytest.fixture
-async def scheduler(figures: Figures) -> AsyncIterator[Scheduler]:
-    scheduler = Scheduler(1, {}, figures)
-    yield scheduler
-    scheduler.close()
-
-
-@pytest.fixture
-async def send(scheduler: Scheduler) -> AsyncIterator[Sending]:
-    send = Sending(scheduler)
-    yield send
-    await send.close()
 
 
 async def test_a_request_runs_at_once(send: Sending, figures: Figures) -> None:

@@ -27,11 +27,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-def figures() -> Figures:
-    return Figures()
-
-
 class Clock:
     """Time that passes when a test says so."""
 

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,12 +38,6 @@ def fail(_: int) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
-    async with Stores(tmp_path / "models") as stores:
-        yield stores
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,19 +36,6 @@ OTHER = "00" * 32
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
-    async with Stores(tmp_path / "models") as stores:
-        yield stores
-
-
-@pytest.fixture
-async def store(stores: Stores) -> Store:
-    store = stores.lasting()
-    await store.start()
-    return store
 
 
 async def restart(stores: Stores, limits: StoreLimits | None = None) -> Store:
