@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 from benchmarks.latency import predict_against_in_process, sealed_against_plain
 from benchmarks.page import DOCS, machine, put
+from benchmarks.pauses import pauses
 from benchmarks.proving import signing, verifying
 from benchmarks.startup import startup
 from benchmarks.upload import upload
@@ -52,6 +53,20 @@ def measure_latency() -> list[str]:
     ]
     _plot(comparisons)
     return _table(comparisons)
+
+
+def measure_pauses() -> list[str]:
+    """The same, at once and after a pause."""
+    return [
+        "| what | at once p50 (p95) ms | after 16 ms p50 (p95) ms | ratio |",
+        "|---|---|---|---|",
+        *(
+            f"| {each.what} | {each.at_once.p50:.3f} ({each.at_once.p95:.3f}) "
+            f"| {each.after_pause.p50:.3f} ({each.after_pause.p95:.3f}) "
+            f"| {each.after_pause.p50 / each.at_once.p50:.1f}x |"
+            for each in pauses()
+        ),
+    ]
 
 
 def measure_upload() -> list[str]:
@@ -105,6 +120,7 @@ def measure_proofs() -> list[str]:
 
 MEASUREMENTS: dict[str, Callable[[], list[str]]] = {
     "latency": measure_latency,
+    "pauses": measure_pauses,
     "proofs": measure_proofs,
     "upload": measure_upload,
     "startup": measure_startup,

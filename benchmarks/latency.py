@@ -61,7 +61,7 @@ def sealed_against_plain() -> list[Comparison]:
 def _compare_doors(
     doors: Doors, name: str, shape: tuple[int, ...], rounds: int
 ) -> Comparison:
-    content, headers = _request(np.ones(shape, np.float32))
+    content, headers = request(np.ones(shape, np.float32))
     path = f"/v2/models/{name}/infer"
     transport = blindai.SealedTransport(doors.sealed, simulation=True)
     with (
@@ -78,7 +78,8 @@ def _compare_doors(
     return Comparison(f"{name} float32", times["plain"], times["sealed"])
 
 
-def _request(array: NDArray[np.float32]) -> tuple[bytes, dict[str, str]]:
+def request(array: NDArray[np.float32]) -> tuple[bytes, dict[str, str]]:
+    """Body and fields of a V2 request for the model's `x`, in binary both ways."""
     asked = tensors.InferRequest(
         inputs=(tensors.Tensor.of("x", array),), parameters={"binary_data_output": True}
     )
@@ -101,7 +102,7 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
         blindai.connect(doors.sealed, simulation=True) as client,
     ):
         client.upload_model(content, "resnet18")
-        asked, headers = _request(image)
+        asked, headers = request(image)
         url = f"{doors.plain}/v2/models/resnet18/infer"
         expected = session.run(None, {"x": image})[0]
         answer = client.predict("resnet18", image).output[0].as_numpy()

@@ -42,5 +42,23 @@ def alternate(
     return {name: _times(values) for name, values in samples.items()}
 
 
+def timed(
+    action: Callable[[], object],
+    rounds: int,
+    *,
+    before: Callable[[], object] = lambda: None,
+    warmup: int = 20,
+) -> Times:
+    """Time one action again and again; what goes before it is not timed."""
+    samples: list[float] = []
+    for round_ in range(warmup + rounds):
+        before()
+        start = time.perf_counter()
+        action()
+        if round_ >= warmup:
+            samples.append((time.perf_counter() - start) * 1e3)
+    return _times(samples)
+
+
 def _times(values: list[float]) -> Times:
     return Times(statistics.median(values), statistics.quantiles(values, n=20)[18])
