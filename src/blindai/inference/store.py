@@ -181,7 +181,7 @@ class Store:
         self._room.require(name, owner, quota)
 
     async def add(self, name: str, owner: str, spool: Spool, how: Upload) -> ModelInfo:
-        """Admit, load and keep a model.
+        """Admit, load and keep a model; it is written while it is loaded.
 
         Once it is being kept a cancellation waits until it is.
 
@@ -216,8 +216,14 @@ class Store:
             entry = None
             if self._folder is not None and how.save:
                 entry = self._folder.entry(info)
-            served = await self._engine.serve(info, spool, self._source(entry, spool))
-            await finish(self._keep(Version(info, served, entry), spool))
+            writing = asyncio.create_task(self._write(entry, spool))
+            try:
+                source = self._source(entry, spool)
+                served = await self._engine.serve(info, spool, source)
+            except BaseException:
+                await finish(self._take_back(entry, writing))
+                raise
+            await finish(self._keep(Version(info, served, entry), writing))
         return info
 
     async def delete(self, name: str, owner: str, version: int | None = None) -> None:
@@ -267,13 +273,23 @@ class Store:
             return MemorySource(spool)
         return SealedSource(self._folder, entry, self._threads)
 
-    async def _keep(self, version: Version, spool: Spool) -> None:
+    async def _write(self, entry: Entry | None, spool: Spool) -> None:
+        if self._folder is not None and entry is not None:
+            await self._threads.call(self._folder.write, entry, spool.view())
+
+    async def _take_back(
+        self, entry: Entry | None, writing: asyncio.Task[None]
+    ) -> None:
+        """Remove a file that no index will name, once it is written."""
+        await asyncio.wait({writing})
+        if self._folder is not None and entry is not None and not writing.exception():
+            await self._threads.call(self._folder.remove, entry)
+
+    async def _keep(self, version: Version, writing: asyncio.Task[None]) -> None:
         held = self._versions.of(version.info.name)
         going = (*held, version)[: -self._limits.max_versions]
         try:
-            if self._folder is not None and version.entry is not None:
-                contents = spool.view()
-                await self._threads.call(self._folder.write, version.entry, contents)
+            await writing
             await self._commit((version,), going)
         except BaseException:
             await self._engine.retire(version.require())
