@@ -135,15 +135,7 @@ class Ours:
             seconds: How long the slice is.
             during: What holds while sealed requests are sent.
         """
-        recorder = _Recorder(self._url)
-        client = blindai.Connection(self._url, simulation=True, wire=recorder)
-        with self._stack.enter_context(client):
-            client.predict(self.model, array)  # it has asked what the inputs are
-            client.predict(self.model, array)
-            size = recorder.answered
-
-            def seal() -> bytes:
-                return recorder.recorded(lambda: client.predict(self.model, array))
+        with self._sealing(array) as (seal, size):
 
             def run(count: int, seconds: float) -> Sample:
                 sealed = _queue(seal, count)
@@ -157,6 +149,29 @@ class Ours:
                 self.rate = len(trial.latencies_ms) / trial.elapsed_s
             count = int(self.rate * seconds * _SPARE) + 4 * concurrency
             return run(min(most, count), seconds)
+
+    def opened_ahead(self, array: Array, due: Sequence[float]) -> Sample:
+        """As `opened`, but every request is sealed before the first is due.
+
+        There are fewer of them where so many need too much memory.
+        """
+        with self._sealing(array) as (seal, size):
+            most = min(_AHEAD_COUNT, _AHEAD_BYTES // len(seal()))
+            due = due[: max(1, most - load.OPEN_THREADS)]
+            sealed = _queue(seal, len(due) + load.OPEN_THREADS)
+            return load.opened(_sending(self.port, sealed, size), due)
+
+    @contextmanager
+    def _sealing(self, array: Array) -> Iterator[tuple[Callable[[], bytes], int]]:
+        """Gives what seals one request, and the size of a good answer in bytes."""
+        recorder = _Recorder(self._url)
+        with blindai.Connection(self._url, simulation=True, wire=recorder) as client:
+            client.predict(self.model, array)  # it has asked what the inputs are
+            client.predict(self.model, array)
+            yield (
+                lambda: recorder.recorded(lambda: client.predict(self.model, array)),
+                recorder.answered,
+            )
 
     def _asking(self, array: Array, concurrency: int) -> load.Make:
         self.client(concurrency - 1)  # verified here, not by all threads at once

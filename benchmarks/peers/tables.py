@@ -104,11 +104,19 @@ def load(found: Mapping[str, Visits], ours: Visits) -> list[str]:
     """Latencies at 70 % of what 8 clients got."""
     rows = []
     for task, visited in found.items():
-        for name, visit in {"": ours[task], **visited}.items():
-            title = registry.PEERS[name].title if name else OURS
-            if name and registry.PEERS[name].form is None:
-                continue
-            rows.append([TASKS[task].title, title, *_load_cells(visit)])
+        rows += [
+            [TASKS[task].title, OURS, *_load_cells(ours[task].load, ours[task])],
+            [TASKS[task].title, AHEAD, *_load_cells(ours[task].load_ahead, ours[task])],
+        ]
+        rows += [
+            [
+                TASKS[task].title,
+                peer.title,
+                *_load_cells(visited[name].load, visited[name]),
+            ]
+            for name, peer in registry.PEERS.items()
+            if name in visited and peer.form is not None
+        ]
     titles = (
         "",
         "at 70 % of its rate with 8 clients",
@@ -120,13 +128,12 @@ def load(found: Mapping[str, Visits], ours: Visits) -> list[str]:
     return table(titles, rows)
 
 
-def _load_cells(visit: Visit) -> list[str]:
-    if not visit.load:
+def _load_cells(load: Mapping[str, Figure], visit: Visit) -> list[str]:
+    if not load:
         return [_missing(visit), "", "", ""]
     cells = []
     for kind in ("even", "random"):
-        figure = visit.load[kind]
-        cells += [cell(figure), ratio(figure.p99, figure.p50)]
+        cells += [cell(load[kind]), ratio(load[kind].p99, load[kind].p50)]
     return cells
 
 

@@ -17,7 +17,7 @@ from benchmarks.peers.process import NotMeasuredError
 from blindai.errors import BlindAIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from benchmarks.peers.ours import Ours
     from benchmarks.peers.registry import Peer
@@ -57,6 +57,7 @@ class Visit:
         idle_mib: Memory with the model loaded, before the first slice.
         pairs: By clients.
         load: By kind of arrivals, at `LOAD` of what 8 clients got.
+        load_ahead: Likewise, of blindai, requests sealed before the clock started.
         many: By clients, where there are more.
     """
 
@@ -64,6 +65,7 @@ class Visit:
     idle_mib: float = float("nan")
     pairs: dict[int, Pair] = field(default_factory=dict)
     load: dict[str, Figure] = field(default_factory=dict)
+    load_ahead: dict[str, Figure] = field(default_factory=dict)
     many: dict[int, Figure] = field(default_factory=dict)
 
 
@@ -127,8 +129,11 @@ def alone(task: Task, plan: Plan) -> Visit:
         _require_right(here, task)
         found.idle_mib = here.memory_mib()
         if plan.loaded:
-            seen = here.closed(task.array(), AT, plan.seconds)
-            _measure_load(found, here, task.array(), combine([seen]), plan)
+            array, seconds = task.array(), plan.seconds
+            seen = combine([here.closed(array, AT, seconds)])
+            found.load = _at_load(here.opened, array, seen, seconds)
+            seen = combine([here.ahead(array, AT, seconds)])
+            found.load_ahead = _at_load(here.opened_ahead, array, seen, seconds)
         if plan.many:
             _measure_many(found, here, task.array(), (*CONCURRENCY, *MANY), plan)
     return found
@@ -160,19 +165,26 @@ def _measure_pairs(
 
 def _measure_rest(found: Visit, theirs: Subject, array: Array, plan: Plan) -> None:
     if plan.loaded:
-        _measure_load(found, theirs, array, found.pairs[AT].theirs, plan)
+        most = found.pairs[AT].theirs
+        found.load = _at_load(theirs.opened, array, most, plan.seconds)
     if plan.many:
         for clients, pair in found.pairs.items():
             found.many[clients] = pair.theirs
         _measure_many(found, theirs, array, MANY, plan)
 
 
-def _measure_load(
-    found: Visit, subject: Subject | Ours, array: Array, most: Figure, plan: Plan
-) -> None:
+def _at_load(
+    opened: Callable[[Array, Sequence[float]], Sample],
+    array: Array,
+    most: Figure,
+    seconds: float,
+) -> dict[str, Figure]:
+    """By kind of arrivals, at `LOAD` of the most that there were."""
+    found = {}
     for kind in ("even", "random"):
-        due = arrivals(LOAD * most.rate, plan.seconds, even=kind == "even")
-        found.load[kind] = combine([subject.opened(array, due)])
+        due = arrivals(LOAD * most.rate, seconds, even=kind == "even")
+        found[kind] = combine([opened(array, due)])
+    return found
 
 
 def _measure_many(
