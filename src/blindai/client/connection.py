@@ -18,12 +18,11 @@ from blindai.client.dialogue import (
     Prediction,
     Uploading,
     address,
-    describe,
 )
 from blindai.client.flow import run
 from blindai.client.model_file import find_model
 from blindai.client.transport import SealedTransport
-from blindai.client.wire import DEFAULT_TIMEOUT_S
+from blindai.client.wire import DEFAULT_TIMEOUT_S, describe
 from blindai.errors import TransportError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Connection:
         try:
             return self._transport.attest(self._dialogue.timeouts)
         except httpx.TransportError as error:
-            raise TransportError(describe(error)) from error
+            raise TransportError(describe(error, self._transport.url)) from error
 
     def upload_model(
         self,
