@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle  # noqa: TID251  what worker processes send errors by
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -110,3 +112,22 @@ def test_the_reason_repeats_nothing_of_a_file(
     error: OSError | UnicodeDecodeError, expected: str
 ) -> None:
     assert reason(error) == expected
+
+
+def through_a_pickle(error: BlindAIError) -> BlindAIError:
+    again: BlindAIError = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+    return again
+
+
+@pytest.mark.parametrize("again", [copy.copy, through_a_pickle])
+def test_an_error_reaches_whoever_waits_for_a_worker_process(
+    again: Callable[[BlindAIError], BlindAIError],
+) -> None:
+    for cls in CLASSES:
+        error = (
+            cls(Transcript((CHECK,)))
+            if issubclass(cls, AppraisalError)
+            else cls("why", request_id="7")
+        )
+        assert (type(again(error)), str(again(error))) == (cls, str(error))
+        assert vars(again(error)) == vars(error)

@@ -15,10 +15,15 @@ NAMES = {
     "AsyncConnection",
     "AsyncSealedTransport",
     "Connection",
+    "Policy",
+    "PredictResponse",
     "Proof",
     "SealedTransport",
+    "Tensor",
+    "UploadResponse",
     "__version__",
     "connect",
+    "errors",
 }
 CONNECT = [
     "addr",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -94,14 +95,35 @@ def test_there_are_examples() -> None:
     assert any(command.startswith("blindai ") for command in commands())
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_python_runs(
-    block: str, enclave: SimulatedEnclave, capsys: pytest.CaptureFixture[str]
+def test_the_first_example_runs(
+    enclave: SimulatedEnclave, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.warns(SimulationWarning):
-        execute(block, enclave)
+        execute(blocks("python")[0], enclave)
 
     assert capsys.readouterr().out
+
+
+def test_the_others_run_one_after_the_other_on_one_server(
+    enclave: SimulatedEnclave, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for block in blocks("python")[1:]:
+        with pytest.warns(SimulationWarning):
+            execute(block, enclave)
+
+        assert capsys.readouterr().out
+
+
+def test_what_commands_read_was_written_by_the_examples(
+    enclave: SimulatedEnclave,
+) -> None:
+    for block in blocks("python")[1:]:
+        with pytest.warns(SimulationWarning):
+            execute(block, enclave)
+
+    (replay,) = [each for each in commands() if "proof replay" in each]
+    words = [*shlex.split(replay)[1:], "--json"]
+    assert json.loads(CliRunner().invoke(app, words).stdout)["verdict"] == "IDENTICAL"
 
 
 def test_the_policy_file_of_the_first_example_counts(enclave: SimulatedEnclave) -> None:

@@ -15,22 +15,31 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from blindai import errors as errors
     from blindai.client.async_connection import AsyncConnection as AsyncConnection
     from blindai.client.connection import Connection as Connection
     from blindai.client.connection import connect as connect
+    from blindai.client.output import Tensor as Tensor
     from blindai.client.proof import Proof as Proof
+    from blindai.client.results import PredictResponse as PredictResponse
+    from blindai.client.results import UploadResponse as UploadResponse
     from blindai.client.transport import AsyncSealedTransport as AsyncSealedTransport
     from blindai.client.transport import SealedTransport as SealedTransport
+    from blindai.verifier import Policy as Policy
 
 _HOMES = {
     "AsyncConnection": "blindai.client.async_connection",
     "AsyncSealedTransport": "blindai.client.transport",
     "Connection": "blindai.client.connection",
+    "Policy": "blindai.verifier",
+    "PredictResponse": "blindai.client.results",
     "Proof": "blindai.client.proof",
     "SealedTransport": "blindai.client.transport",
+    "Tensor": "blindai.client.output",
+    "UploadResponse": "blindai.client.results",
     "connect": "blindai.client.connection",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  the names are strings
+__all__ = [*_HOMES, "__version__", "errors"]  # noqa: PLE0604  the names are strings
 
 
 def __getattr__(name: str) -> object:
@@ -39,6 +48,8 @@ def __getattr__(name: str) -> object:
     Raises:
         AttributeError: If there is no such name.
     """
+    if name == "errors":
+        return import_module("blindai.errors")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'blindai' has no attribute {name!r}")

@@ -44,6 +44,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from blindai.transcript import Transcript
 
 
@@ -183,6 +185,10 @@ class AppraisalError(AttestationError):
         super().__init__("; ".join(map(str, findings)), transcript=transcript)
         self.findings = findings
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Transcript | None]]:
+        """By its transcript, so that it reaches whoever waits for a worker process."""
+        return type(self), (self.transcript,)
+
 
 class UncheckedError(AppraisalError):
     """A check the policy requires could not be evaluated."""
@@ -215,7 +221,7 @@ class UnauthenticatedError(RequestError):
 class ForbiddenError(RequestError):
     """The API key or owner token does not allow this."""
 
-    next_step = "Use a key with the scope named above, or the owner's."
+    next_step = "Use a key with the scope named above, or the owner's key or token."
 
 
 class NotFoundError(RequestError):
@@ -227,7 +233,10 @@ class NotFoundError(RequestError):
 class ConflictError(RequestError):
     """The name is taken, or the model is not the one that was pinned."""
 
-    next_step = "Choose another name, or compare the digests."
+    next_step = (
+        "Choose another name, show that it is yours (owner token, API key), or compare"
+        " the digests."
+    )
 
 
 class TooLargeError(RequestError):

@@ -193,6 +193,14 @@ def test_a_policy_is_read_aloud(run: Run, file: Callable[[str], Path]) -> None:
     assert "neither accepted nor asked: " in shown
 
 
+def test_a_digest_stays_whole_in_a_file(
+    run: Run, file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+
+    assert MEASUREMENT in run("policy", "explain", file(SNP)).stdout
+
+
 def test_danger_is_red() -> None:
     policy = Policy.parse(
         SNP + "insecure_allow_debug = true\n"

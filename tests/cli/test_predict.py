@@ -97,7 +97,20 @@ def test_an_output_that_cannot_be_written_ends_with_2(
 ) -> None:
     words = ("--simulation", "--output", tmp_path / "none" / "out.npz")
 
-    assert run("predict", served, "double", row, *words).exit_code == 2
+    result = run("predict", served, "double", row, *words)
+
+    assert result.exit_code == 2
+    assert "there is no folder" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--proof"])
+def test_where_an_answer_goes_is_looked_at_before_anything_is_sent(
+    run: Run, row: Path, tmp_path: Path, option: str
+) -> None:
+    words = ("predict", "http://127.0.0.1:1", "double", row, "--simulation", option)
+
+    for where in (tmp_path / "none" / "out", tmp_path):
+        assert run(*words, where).exit_code == 2
 
 
 def test_a_digest_pins_the_model(
@@ -164,3 +177,27 @@ def test_a_pickled_input_is_not_opened(run: Run, tmp_path: Path) -> None:
     words = ("predict", "http://127.0.0.1:1", "m", tmp_path / "in.npy", "--simulation")
 
     assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        pytest.param("none.npy", None, "cannot be read: No such file", id="no file"),
+        pytest.param("a.json", "[1,\n 2", "delimiter at line 2, column 3", id="JSON"),
+        pytest.param("a.json", b"\xff", "as .json: expected UTF-8", id="not UTF-8"),
+        pytest.param("a.npz", "secret", "expected arrays of numbers", id="no array"),
+    ],
+)
+def test_an_unreadable_input_says_why_and_not_what_it_holds(
+    run: Run, tmp_path: Path, name: str, content: str | bytes | None, why: str
+) -> None:
+    data = content.encode() if isinstance(content, str) else content
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+
+    words = ("http://127.0.0.1:1", "double", tmp_path / name, "--simulation")
+    result = run("predict", *words)
+
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert "secret" not in result.stderr

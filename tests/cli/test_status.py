@@ -27,7 +27,7 @@ def test_it_shows_release_keys_and_models(run: Run, served: str) -> None:
     assert "ready          yes\n" in result.stdout
     assert "(SIMULATED)" in result.stdout
     assert "keys valid     20" in result.stdout
-    assert "models         1\n  double  " in result.stdout
+    assert "models         1\n  double, version 1  " in result.stdout
     assert "SIMULATED" in result.stderr
 
 
@@ -45,7 +45,7 @@ def test_as_json_it_is_one_object(run: Run, served: str) -> None:
     assert len(fields["config_digest"]) == 64
     assert fields["not_before"] < fields["not_after"]
     assert model["name"] == "double"
-    assert sorted(model) == ["digest", "name", "size_bytes"]
+    assert sorted(model) == ["digest", "name", "size_bytes", "version"]
 
 
 def test_without_an_api_key_models_are_not_shown(run: Run) -> None:

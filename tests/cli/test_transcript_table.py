@@ -13,6 +13,7 @@ from blindai.cli.transcript_table import (
     read_line,
     sections,
     summarise,
+    tabulate,
     tabulate_expiries,
 )
 from blindai.transcript import Check, Expiry, Status, Transcript
@@ -169,3 +170,17 @@ def test_what_soon_is_goes_by_the_lifetime(
     (*_, cell) = table.columns[2].cells
     assert isinstance(cell, Text)
     assert cell.style == style
+
+
+@pytest.mark.parametrize(("width", "source"), [(40, False), (71, False), (80, True)])
+def test_a_narrow_screen_has_room_for_what_was_seen(
+    width: int,
+    source: bool,  # noqa: FBT001  a case
+) -> None:
+    transcript = Transcript((check("debug mode", actual="on, which is another word"),))
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(tabulate(transcript, width))
+    words = captured.get()
+    assert "another word" in " ".join(words.split())
+    assert ("RFC 5280" in words) is source

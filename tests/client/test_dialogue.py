@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from blindai.client.calls import Call
 from blindai.client.dialogue import Ask, Asking, Dialogue, Prediction
 from blindai.client.results import ModelInfo, TensorSpec
-from blindai.errors import TensorError
+from blindai.errors import ConfigurationError, TensorError
 from blindai.protocol.datatypes import Datatype
 
 X = TensorSpec("x", Datatype.FP32, (-1,))
@@ -97,3 +99,56 @@ def test_no_token_and_no_value_is_in_a_repr() -> None:
     assert "bai_key" not in repr(ask)
     assert "1234" not in repr(Prediction(inputs=[1234]))
     assert isinstance(ask.call, Call)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "\ud800", None, b"m"])
+def test_what_no_path_can_name_is_no_models_name(name: Any) -> None:  # noqa: ANN401  any object
+    dialogue = Dialogue(None, 60)
+    for asking in (
+        dialogue.predict(name, Prediction(inputs=[1.0])),
+        dialogue.delete(name, None),
+    ):
+        with pytest.raises(ConfigurationError, match="model_name: expected text"):
+            next(asking)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, 1e9, "3", None])
+def test_what_is_no_time_to_wait_is_refused(seconds: Any) -> None:  # noqa: ANN401  any object
+    with pytest.raises(ConfigurationError, match="timeout: expected seconds, above 0"):
+        Dialogue(None, seconds)
+
+
+def test_what_is_no_time_for_a_model_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at most 1000000, got inf"):
+        Prediction(inputs=[1.0], timeout_s=math.inf)
+    half: Any = np.float32(0.5)
+    assert Prediction(inputs=[1.0], timeout_s=half).timeout_s == 0.5
+
+
+@pytest.mark.parametrize("key", ["bai_secret\n", " bai_secret", "bai_s\xe9cret", b"k"])
+def test_an_api_key_that_cannot_travel_is_refused_and_not_shown(
+    key: Any,  # noqa: ANN401  any object
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"api_key .*line break") as caught:
+        Dialogue(key, 60)
+    assert "cret" not in str(caught.value)
+
+
+def test_an_owner_token_that_cannot_travel_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="owner_token: expected printable"):
+        next(Dialogue(None, 60).delete("m", "token\n"))
+
+
+def test_a_digest_may_be_in_upper_case() -> None:
+    model = dataclasses.replace(MODEL, digest="ab" * 32)
+    flow = Dialogue(None, 60).predict(
+        "m", Prediction(inputs=[1.0], model_digest="AB" * 32)
+    )
+    assert asked(next(flow)) == ASKED_SPEC
+    assert asked(flow.send(model)) == ASKED_INFER
+
+
+@pytest.mark.parametrize("digest", ["", "ab", "zz" * 32, b"\xab" * 32])
+def test_a_digest_that_is_none_is_refused(digest: Any) -> None:  # noqa: ANN401  any object
+    with pytest.raises(ConfigurationError, match="model_digest: expected 64"):
+        Prediction(inputs=[1.0], model_digest=digest)

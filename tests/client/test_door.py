@@ -226,6 +226,13 @@ def test_without_a_policy_nothing_is_sent(wire: Wire) -> None:
         pytest.param(404, TransportError, "expected status 200, got 404", id="404"),
         pytest.param(500, TransportError, "expected status 200, got 500", id="500"),
         pytest.param(302, TransportError, "expected status 200, got 302", id="302"),
+        pytest.param(
+            200,
+            TransportError,
+            "expected application/cmw[+]cbor, got 'text/html' from"
+            " http://enclave.test/.well-known/.*: is there an enclave",
+            id="a page",
+        ),
     ],
 )
 def test_without_evidence_nothing_is_sent(
@@ -246,11 +253,23 @@ def test_without_evidence_nothing_is_sent(
         "https://enclave.test:port",
         "/path/only",
         "\x00",
+        "https://enclave.test/prefix",
+        "https://enclave.test/?query",
+        "https://enclave.test#fragment",
+        "http:/enclave.test",
+        "https://enclave.test:0",
+        "https://enclave.test:99999",
     ],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"address: expected http\(s\)://"):
         blindai.Connection(address, simulation=True)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="got one with a user's") as caught:
+        blindai.Connection("https://me:secret@enclave.test", simulation=True)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["enclave.test", "enclave.test:9923"])

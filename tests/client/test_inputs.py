@@ -17,6 +17,7 @@ from blindai.errors import TensorError
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor
 
+KEPT = ", got some that it cannot hold"
 NUMBERS = [each for each in Datatype if each is not Datatype.BYTES]
 
 
@@ -79,7 +80,7 @@ def test_a_flat_list_takes_a_dtype_and_a_shape() -> None:
     assert tensor.array.tolist() == [[1, 2], [3, 4]]
 
 
-@pytest.mark.parametrize("shape", [4, (4,), [4], (-1,)])
+@pytest.mark.parametrize("shape", [4, (4,), [4], (-1,), np.array([4])])
 def test_a_shape_may_be_a_number_or_leave_one_out(shape: object) -> None:
     assert one([1, 2, 3, 4], shape=shape).shape == (4,)
 
@@ -123,7 +124,7 @@ def test_the_bytes_of_a_file_are_numbers_for_a_model_that_takes_them(
 
 
 def test_the_bytes_of_a_file_are_no_other_numbers() -> None:
-    with pytest.raises(TensorError, match="expected numbers for FP32, got others"):
+    with pytest.raises(TensorError, match="'x': expected numbers for FP32, got bytes"):
         one(b"\xff\xd8")
 
 
@@ -149,24 +150,29 @@ def test_an_array_of_numpys_strings_becomes_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "datatype"),
+    ("value", "datatype", "got"),
     [
-        pytest.param(["1"], Datatype.FP32, id="text for numbers"),
-        pytest.param([None], Datatype.FP32, id="nothing for numbers"),
-        pytest.param([[1], [1, 2]], Datatype.FP32, id="ragged"),
-        pytest.param([1.5], Datatype.INT64, id="a fraction for whole numbers"),
-        pytest.param([300], Datatype.UINT8, id="too large"),
-        pytest.param([-1], Datatype.UINT8, id="negative"),
-        pytest.param([math.nan], Datatype.INT64, id="not a number"),
-        pytest.param([2], Datatype.BOOL, id="a number for a truth value"),
-        pytest.param([10**30], Datatype.INT64, id="far too large"),
+        pytest.param(["1"], Datatype.FP32, ", got text", id="text for numbers"),
+        pytest.param([None], Datatype.FP32, ", got others", id="nothing for numbers"),
+        pytest.param([1j], Datatype.FP32, ", got complex ones", id="complex"),
+        pytest.param(
+            [[1], [1, 2]], Datatype.FP32, " in lists of one length", id="ragged"
+        ),
+        pytest.param([1.5], Datatype.INT64, KEPT, id="a fraction for whole numbers"),
+        pytest.param([300], Datatype.UINT8, KEPT, id="too large"),
+        pytest.param([-1], Datatype.UINT8, KEPT, id="negative"),
+        pytest.param([math.nan], Datatype.INT64, KEPT, id="not a number"),
+        pytest.param([2], Datatype.BOOL, KEPT, id="a number for a truth value"),
+        pytest.param([10**30], Datatype.INT64, "too large", id="far too large"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_and_not_shown(
-    value: object, datatype: Datatype
+    value: object, datatype: Datatype, got: str
 ) -> None:
-    with pytest.raises(TensorError, match=f"expected numbers for {datatype}") as caught:
+    with pytest.raises(TensorError) as caught:
         one(value, datatype)
+    assert f"input 'x': expected numbers for {datatype}" in caught.value.message
+    assert got in caught.value.message
     assert caught.value.__cause__ is None
 
 
@@ -191,8 +197,30 @@ def test_an_array_of_another_type_is_refused_by_both_names() -> None:
 
 
 def test_an_array_of_a_type_that_v2_has_not_is_refused() -> None:
-    with pytest.raises(TensorError, match=r"dtype: expected .*, got complex64"):
+    with pytest.raises(TensorError, match=r"'x': expected FP32 .*, got complex64"):
         one(np.ones(2, np.complex64))
+
+
+@pytest.mark.parametrize(
+    ("array", "got"),
+    [
+        pytest.param(np.array([1, 2.5], object), "Python objects", id="objects"),
+        pytest.param(np.array(["a"]), "<U1", id="text"),
+    ],
+)
+def test_an_array_of_other_things_is_refused_as_what_it_is(
+    array: np.ndarray[Any, Any], got: str
+) -> None:
+    with pytest.raises(TensorError, match=rf"'x': expected FP32 .*, got .*{got}"):
+        one(array)
+
+
+def test_what_its_owner_masked_is_not_sent() -> None:
+    masked = np.ma.masked_array(np.ones(2, np.float32), mask=[False, True])
+    with pytest.raises(TensorError, match=r"without masked .*filled"):
+        one(masked)
+    assert one(masked.filled(0)).array.tolist() == [1, 0]
+    assert one(np.ma.masked_array(np.ones(1, np.float32))).shape == (1,)
 
 
 def test_a_dtype_that_is_not_the_models_is_refused() -> None:
@@ -200,10 +228,13 @@ def test_a_dtype_that_is_not_the_models_is_refused() -> None:
         one([1], dtype="INT8")
 
 
-@pytest.mark.parametrize("dtype", ["no such", object(), {"a": 1}])
-def test_a_dtype_that_nobody_knows_is_refused(dtype: object) -> None:
-    with pytest.raises(TensorError, match="expected a V2 name or a NumPy type"):
+@pytest.mark.parametrize("dtype", ["a secret", object(), np.ones(2), {"a": 1}])
+def test_a_dtype_that_nobody_knows_is_refused_and_not_shown(dtype: object) -> None:
+    with pytest.raises(TensorError, match="expected a V2 name") as caught:
         one([1], dtype=dtype)
+    assert f"got another {type(dtype).__name__}" in caught.value.message
+    assert "secret" not in caught.value.message
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize("shape", [(3,), "ab", (-1, -1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +95,15 @@ def test_an_enclave_in_debug_mode_warns_where_the_policy_lets_it_through() -> No
         pytest.warns(DebugWarning, match="DEBUG mode"),
     ):
         blindai.connect(enclave.url, policy=policy).close()
+
+
+@pytest.mark.parametrize("policy", [{}, b"policy.toml", 1])
+def test_what_is_no_policy_is_refused_by_its_type(policy: Any) -> None:  # noqa: ANN401  any object
+    with pytest.raises(ConfigurationError, match=f"got {type(policy).__name__}"):
+        choose_policy(policy, simulation=False)
+
+
+def test_a_warning_names_the_line_that_uses_blindai(enclave: SimulatedEnclave) -> None:
+    with pytest.warns(SimulationWarning) as told:
+        blindai.connect(enclave.url, simulation=True).close()
+    assert [each.filename for each in told] == [__file__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,8 @@ import httpx
 import pytest
 
 import blindai
-from blindai.client.wire import proxy_for
+from blindai.client.wire import describe, open_async_wire, open_wire, proxy_for
+from blindai.errors import ConfigurationError, TransportError
 from blindai.testing import SimulatedEnclave
 
 pytestmark = pytest.mark.filterwarnings(
@@ -149,3 +151,49 @@ def test_a_proxy_that_is_not_to_be_used_is_not(
     with enclave.connect() as direct:
         direct.models()
     assert proxy.seen == []
+
+
+@pytest.mark.parametrize(
+    ("proxy", "message"),
+    [
+        pytest.param("ftp://me:secret@p", "proxy: expected .* got another", id="ftp"),
+        pytest.param("http://p:port", "proxy: expected .* got another", id="malformed"),
+        pytest.param("socks5://p:1", "pip install 'httpx", id="SOCKS"),
+    ],
+)
+@pytest.mark.parametrize("opening", [open_wire, open_async_wire])
+def test_a_proxy_that_cannot_be_used_is_a_setting_to_mend(
+    opening: Callable[[httpx.URL], object],
+    proxy: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        opening(HTTP)
+    assert "secret" not in str(caught.value)
+
+
+def test_certificates_that_cannot_be_read_are_a_setting_to_mend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE .*: No such file"):
+        open_wire(HTTPS)
+
+
+def test_a_failure_names_the_address_and_the_proxy_but_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = httpx.ConnectError("refused")
+    told = "network: ConnectError: refused (http://enclave.test)"
+    assert describe(refused, HTTP) == told
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@proxy.test:8")
+    via = ", by the proxy http://proxy.test:8)"
+    assert describe(refused, HTTP) == told.replace(")", via)
+
+
+def test_a_server_without_tls_is_told_from_others(enclave: SimulatedEnclave) -> None:
+    with pytest.raises(TransportError, match=r"is it http:// there\? \(https://127"):
+        blindai.connect(enclave.url.replace("http:", "https:"), simulation=True)

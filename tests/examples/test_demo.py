@@ -130,7 +130,7 @@ def test_every_operator_but_the_honest_one_is_refused_by_another_check() -> None
 
 @pytest.mark.parametrize(
     ("operator", "message"),
-    [(Operator.HONEST, "network: .*"), (Operator.MIDDLE, ".* got 502")],
+    [(Operator.HONEST, "network: .*"), (Operator.MIDDLE, ".* got 502 from .*")],
 )
 def test_a_server_that_is_gone_is_told(operator: Operator, message: str) -> None:
     with SimulatedEnclave() as enclave:

@@ -1,6 +1,8 @@
 """`blindai demo`: a line of text is read by a server that never sees it."""
 
 import contextlib
+import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +117,13 @@ def _play(
     _look_at_wire(story, capture, _secrets(picture, model, key, read))
     story.end(
         "The line was read. On the wire, the operator saw none of it.",
-        "Next: blindai serve --simulation, and blindai --help.",
+        f"Next: {_program()} serve --simulation, and {_program()} --help.",
     )
+
+
+def _program() -> str:
+    """What to type to run blindai again: the shell may not find it by its name."""
+    return "blindai" if shutil.which("blindai") else sys.argv[0]
 
 
 @contextlib.contextmanager

@@ -122,7 +122,7 @@ def print_transcript(outcome: Outcome) -> None:
     transcript, screen = outcome.transcript, console.out()
     if not transcript.checks:
         return
-    screen.print(tabulate(transcript))
+    screen.print(tabulate(transcript, screen.width))
     screen.print(f"\n{summarise(transcript)}")
     if transcript.expiries:
         screen.print(tabulate_expiries(transcript.expiries, outcome.now))

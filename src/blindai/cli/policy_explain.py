@@ -27,4 +27,6 @@ def explain(
         screen.print(note, style="bold yellow")
     for sentence in sentences(policy):
         text = printable(sentence.text)
-        screen.print(f"{'  ' * sentence.depth}{text}", style=sentence.style)
+        line = f"{'  ' * sentence.depth}{text}"
+        # In a file or a pipe a digest stays whole, so that it can be searched for.
+        screen.print(line, style=sentence.style, soft_wrap=not screen.is_terminal)

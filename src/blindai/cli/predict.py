@@ -72,6 +72,8 @@ def predict(  # noqa: PLR0913  one argument an option
         endorsements=endorsements,
     )
     inputs = tensor_files.load_inputs(Path(file))
+    for written in filter(None, (output, proof)):
+        tensor_files.require_folder(written)
     with target.connect() as connection:
         response = connection.predict(
             model,

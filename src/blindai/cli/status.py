@@ -97,7 +97,8 @@ def _show(target: Target, connection: "Connection", *, as_json: bool) -> None:
     )
     screen = console.out()
     for model in models or ():
-        line = f"  {printable(model.name)}  {printable(model.digest)}"
+        name = f"{printable(model.name)}, version {model.version}"
+        line = f"  {name}  {printable(model.digest)}"
         screen.print(line, soft_wrap=True)
 
 
@@ -118,6 +119,7 @@ def _count(models: "tuple[ModelInfo, ...] | None") -> str:
 def _fields(model: "ModelInfo") -> dict[str, object]:
     return {
         "name": model.name,
+        "version": model.version,
         "digest": model.digest,
         "size_bytes": model.size_bytes,
     }

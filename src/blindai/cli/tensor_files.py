@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindai.cli.exits import CommandError
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 from blindai.protocol.datatypes import Datatype
 
 if TYPE_CHECKING:
@@ -42,12 +42,42 @@ def load_inputs(path: Path) -> object:
         )
     try:
         return reader(path)
-    except (OSError, ValueError, EOFError, RecursionError) as error:
+    except OSError as error:
         raise ConfigurationError(
-            f"input {path}: cannot be read as {path.suffix.lower()}"
+            f"input {path}: cannot be read: {reason(error)}"
         ) from error
-    except zipfile.BadZipFile as error:
-        raise ConfigurationError(f"input {path}: cannot be read as .npz") from error
+    except (ValueError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+        kind = path.suffix.lower()
+        raise ConfigurationError(
+            f"input {path}: cannot be read as {kind}: {_what_is_wrong(error)}"
+        ) from error
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """What a file that is no input should be; nothing of what it holds."""
+    match error:
+        case json.JSONDecodeError():
+            where = f"line {error.lineno}, column {error.colno}"
+            return f"{error.msg} at {where}"
+        case UnicodeDecodeError():
+            return reason(error)
+        case _:
+            return (
+                "expected arrays of numbers or text as numpy.save and numpy.savez "
+                "write them, or lists in JSON"
+            )
+
+
+def require_folder(path: Path) -> None:
+    """Require that a file can be there: found out before anything is run.
+
+    Raises:
+        ConfigurationError: If its folder is not there, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"output {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ConfigurationError(f"output {path}: expected a file, got a folder")
 
 
 def save_outputs(path: Path, outputs: Sequence[Tensor]) -> None:
@@ -63,7 +93,9 @@ def save_outputs(path: Path, outputs: Sequence[Tensor]) -> None:
                     array = _storable(tensor)
                     np.lib.format.write_array(file, array, allow_pickle=False)
     except OSError as error:
-        raise ConfigurationError(f"output {path}: cannot be written") from error
+        raise ConfigurationError(
+            f"output {path}: cannot be written: {reason(error)}"
+        ) from error
 
 
 def to_json(tensor: Tensor) -> dict[str, object]:

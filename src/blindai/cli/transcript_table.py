@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, LEFT_OPEN = "\u2713", "\u2717", "\u00b7"
 _STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OPEN: "dim"}
+WIDE = 72
+"""From how many characters on a screen has room for all columns."""
 SOON = timedelta(days=7)
 SOON_PART = 4  # ... but of what lives shortly, the last quarter
 _AGREEMENT = frozenset({"that", "made by it", "no others", "in use"})
@@ -45,21 +47,29 @@ class Line:
     todo: str = ""
 
 
-def tabulate(transcript: Transcript) -> Table:
-    """The whole transcript: refusals, then what passed, then what was left open."""
+def tabulate(transcript: Transcript, width: int = WIDE) -> Table:
+    """The whole transcript: refusals, then what passed, then what was left open.
+
+    Args:
+        transcript: Of what.
+        width: Of the screen, in characters; a narrow one has no room for sources.
+    """
+    wide = width >= WIDE
     table = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, expand=True
     )
     table.add_column("mark", no_wrap=True)
-    table.add_column("name", overflow="fold", max_width=26)
+    table.add_column("name", overflow="fold", max_width=26 if wide else 14)
     table.add_column("seen", overflow="fold", ratio=1)
-    table.add_column("source", overflow="fold", style="dim", max_width=20)
+    if wide:
+        table.add_column("source", overflow="fold", style="dim", max_width=20)
     for title, group in sections(transcript):
         table.add_row("", "")
         table.add_row("", Text(title, style="bold"))
         for line in group:
             mark = Text(line.mark, style=_STYLES[line.mark])
-            table.add_row(mark, line.name, line.seen, line.source)
+            source = [line.source] if wide else []
+            table.add_row(mark, line.name, line.seen, *source)
             if line.todo:
                 table.add_row("", "", Text(f"do: {line.todo}", style="bold"))
     return table

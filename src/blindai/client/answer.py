@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from blindai.client.dialogue import describe
 from blindai.client.door import DEFAULT_TIMEOUTS, fetch, parse_url
 from blindai.client.flow import run
-from blindai.client.wire import open_wire
+from blindai.client.wire import describe, open_wire
 from blindai.errors import TransportError
 from blindai.protocol.keyset import NONCE_BYTES
 
@@ -52,7 +51,7 @@ def fetch_answer(url: str, *, challenge: bool = True) -> Answer:
     try:
         collection = run(fetch(address, nonce, DEFAULT_TIMEOUTS), wire)
     except httpx.TransportError as error:
-        raise TransportError(describe(error)) from error
+        raise TransportError(describe(error, address)) from error
     finally:
         wire.close()
     return Answer(nonce=nonce, collection=collection)

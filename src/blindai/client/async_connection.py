@@ -16,12 +16,11 @@ from blindai.client.dialogue import (
     Prediction,
     Uploading,
     address,
-    describe,
 )
 from blindai.client.flow import arun
 from blindai.client.model_file import find_model
 from blindai.client.transport import AsyncSealedTransport
-from blindai.client.wire import DEFAULT_TIMEOUT_S
+from blindai.client.wire import DEFAULT_TIMEOUT_S, describe
 from blindai.errors import TransportError
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 
 class AsyncConnection:
     """A verified enclave, and what one can ask of it; as `Connection`.
+
+    It belongs to one event loop: each `asyncio.run` needs a connection of its own.
 
     Attributes:
         prove_by_default: Whether to ask for a proof where a call does not say.
@@ -81,7 +82,7 @@ class AsyncConnection:
         try:
             return await self._transport.attest(self._dialogue.timeouts)
         except httpx.TransportError as error:
-            raise TransportError(describe(error)) from error
+            raise TransportError(describe(error, self._transport.url)) from error
 
     async def attestation(self) -> AttestationResult:
         """Why the enclave may be trusted; it is verified now if it never was."""

@@ -17,7 +17,12 @@ from blindai.client.results import (
     UploadResponse,
 )
 from blindai.client.streams import BufferStream
-from blindai.errors import ConflictError, ProtocolError, VerificationError
+from blindai.errors import (
+    ConfigurationError,
+    ConflictError,
+    ProtocolError,
+    VerificationError,
+)
 from blindai.protocol import cbor, problems, tensors
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.keyset import configuration_digest
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 EMPTY = BufferStream(())
 _DIGITS = re.compile(r"[0-9]{1,18}")
+_SEGMENT = re.compile(r"[^/\ud800-\udfff]+")
+_TOKEN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +252,42 @@ def infer(  # noqa: PLR0913  one argument a choice of the user's
     )
 
 
-def _path(name: str, version: int | None = None) -> str:
+def require_token(token: object, what: str) -> None:
+    """Require what can travel in a header field; it is not shown.
+
+    Args:
+        token: An API key or an owner token.
+        what: Its name, for the message.
+
+    Raises:
+        ConfigurationError: If it cannot.
+    """
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise ConfigurationError(
+            f"{what}: expected printable ASCII without spaces, got something else (the"
+            " line break of a file?)"
+        )
+
+
+def _path(name: object, version: int | None = None) -> str:
+    """Of a model, or of one version of it.
+
+    Raises:
+        ConfigurationError: If no path can name it.
+    """
+    if not isinstance(name, str) or not _SEGMENT.fullmatch(name):
+        raise ConfigurationError(
+            f"model_name: expected text without slashes, got {ascii(name)[:80]}"
+        )
     model = f"/v2/models/{quote(name, safe='')}"
     return model if version is None else f"{model}/versions/{version}"
 
 
 def _owner(token: str | None) -> dict[str, str]:
-    return {} if token is None else {OWNER_TOKEN_HEADER: token}
+    if token is None:
+        return {}
+    require_token(token, "owner_token")
+    return {OWNER_TOKEN_HEADER: token}
 
 
 def _token(value: object) -> str | None:

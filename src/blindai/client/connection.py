@@ -18,12 +18,11 @@ from blindai.client.dialogue import (
     Prediction,
     Uploading,
     address,
-    describe,
 )
 from blindai.client.flow import run
 from blindai.client.model_file import find_model
 from blindai.client.transport import SealedTransport
-from blindai.client.wire import DEFAULT_TIMEOUT_S
+from blindai.client.wire import DEFAULT_TIMEOUT_S, describe
 from blindai.errors import TransportError
 
 if TYPE_CHECKING:
@@ -44,6 +43,11 @@ if TYPE_CHECKING:
 
 class Connection:
     """A verified enclave, and what one can ask of it.
+
+    Threads may share it. Beside what each method says, all that goes to the network
+    raises `TransportError` where that fails, `AttestationError` where an enclave does
+    not prove itself (nothing was sent), `SealingError` where an answer was changed, and
+    `RequestError` where the enclave refuses: see `blindai.errors`.
 
     Attributes:
         attestation: Why the enclave may be trusted: claims, keys and transcript.
@@ -106,7 +110,7 @@ class Connection:
         try:
             return self._transport.attest(self._dialogue.timeouts)
         except httpx.TransportError as error:
-            raise TransportError(describe(error)) from error
+            raise TransportError(describe(error, self._transport.url)) from error
 
     def upload_model(
         self,
@@ -134,7 +138,7 @@ class Connection:
             sign: Whether the enclave signs what it took in; see `response.proof`.
 
         Raises:
-            ConfigurationError: If there is no such model.
+            ConfigurationError: If there is no such file, or it has no name.
             ModelRefusedError: If the enclave does not admit it.
             ConflictError: If the name is somebody else's.
             ProofError: If the proof does not hold.
@@ -168,15 +172,18 @@ class Connection:
 
         Args:
             model_name: The model.
-            tensors: A NumPy array or torch tensor; a list of numbers; a list of these
-                for several inputs, in the model's order; or a dict by input name.
+            tensors: A NumPy array or torch tensor; a number, a text, or a list of
+                these; the bytes of a file for UINT8; a list of several of these, in the
+                model's order; or a dict by input name. Arrays are of the model's types
+                already; lists become them.
             dtype: Type of lists, by V2 or NumPy name; the model's own if not given.
             shape: Shape of flat lists.
             outputs: Names of the outputs wanted; all if empty.
             model_version: Its number; the latest if not given.
             model_digest: SHA-256 that the model must have, 64 hexadecimal digits; of
                 several versions, the one that has it runs.
-            timeout: How long the enclave may take, in seconds.
+            timeout: How long the enclave may take, in seconds; its own default if not
+                given.
             sign: Whether the enclave signs what it did; see `response.proof`. As
                 `prove_by_default` says, if not given.
 
@@ -185,6 +192,9 @@ class Connection:
             TensorError: If the inputs are not the model's.
             NotFoundError: If there is no such model, or not this version.
             ConflictError: If the model is not the one that was pinned.
+            DeadlineError: If it took too long.
+            OverloadedError: If the enclave is busy.
+            ConfigurationError: If name, digest or time are none.
         """
         wanted = Prediction(
             inputs=tensors,
@@ -236,7 +246,7 @@ class Connection:
         return self.prove_by_default if sign is None else sign
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a later call opens new ones."""
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -6,11 +6,14 @@ caller wanted. `Connection` and `AsyncConnection` run the same flows.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import secrets
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
 
@@ -21,6 +24,7 @@ from blindai.client.model_file import ModelStream
 from blindai.client.plain import PlainRequest
 from blindai.client.results import ServerInfo
 from blindai.client.streams import BufferStream
+from blindai.client.wire import describe
 from blindai.errors import ConfigurationError, TensorError, TransportError
 from blindai.protocol.commitments import SALT_BYTES
 
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _AUTHORITY = b"enclave"
 _MARGIN_S = 5.0  # for the network, on top of the time that a call allows the enclave
+_LONGEST_S: Final = 1_000_000  # eleven days; sockets take little more
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Ask(Generic[_T]):
             finally:
                 response.content.close()
         except httpx.TransportError as error:
-            raise TransportError(describe(error)) from error
+            raise TransportError(describe(error, wire.url)) from error
         return self.call.result(_answer(response, content))
 
     async def arun(self, wire: AsyncSealedTransport) -> _T:
@@ -75,7 +81,7 @@ class Ask(Generic[_T]):
             finally:
                 await response.content.aclose()
         except httpx.TransportError as error:
-            raise TransportError(describe(error)) from error
+            raise TransportError(describe(error, wire.url)) from error
         return self.call.result(_answer(response, content))
 
 
@@ -84,7 +90,11 @@ Asking = Generator[Ask[Any], Any, _T]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What `predict` is asked for; see there."""
+    """What `predict` is asked for; see there.
+
+    Raises:
+        ConfigurationError: If digest or time are none.
+    """
 
     inputs: object = field(repr=False)
     dtype: object = None
@@ -94,6 +104,12 @@ class Prediction:
     model_digest: str | None = None
     timeout_s: float | None = None
     sign: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None:
+            require_seconds(self.timeout_s)
+        if self.model_digest is not None:
+            object.__setattr__(self, "model_digest", _digest(self.model_digest))
 
     def call(self, model: ModelInfo) -> Call[PredictResponse]:
         """The call that runs a model; its salt, if it has one, serves it alone."""
@@ -138,9 +154,15 @@ class Dialogue:
             api_key: Sent inside sealed requests; BLINDAI_API_KEY if not given.
             timeout_s: How long an answer may take, in seconds, where a call does not
                 say.
+
+        Raises:
+            ConfigurationError: If either is none.
         """
+        require_seconds(timeout_s)
         self.timeouts: Timeouts = httpx.Timeout(timeout_s).as_dict()
         self._api_key = api_key or os.environ.get("BLINDAI_API_KEY")
+        if self._api_key:
+            calls.require_token(self._api_key, "api_key (or BLINDAI_API_KEY)")
         self._models: dict[tuple[str, int | None, str | None], ModelInfo] = {}
         self._owner_tokens: dict[str, str] = {}
 
@@ -245,6 +267,35 @@ class Dialogue:
         return Ask(call, request)
 
 
+def require_seconds(timeout: object) -> None:
+    """Require a time to wait.
+
+    Raises:
+        ConfigurationError: If it is none, or longer than sockets wait.
+    """
+    seconds = float(timeout) if isinstance(timeout, Real) else math.nan
+    if not 0 < seconds <= _LONGEST_S:
+        got = timeout if isinstance(timeout, Real) else type(timeout).__name__
+        raise ConfigurationError(
+            f"timeout: expected seconds, above 0 and at most {_LONGEST_S}, got {got}"
+        )
+
+
+def _digest(text: object) -> str:
+    """A digest in lower case, as the enclave writes it.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    digest = text.lower() if isinstance(text, str) else ""
+    if not _DIGEST.fullmatch(digest):
+        raise ConfigurationError(
+            "model_digest: expected 64 hexadecimal digits, got another "
+            f"{type(text).__name__}"
+        )
+    return digest
+
+
 def _salt(*, sign: bool) -> bytes | None:
     return secrets.token_bytes(SALT_BYTES) if sign else None
 
@@ -268,8 +319,3 @@ def address(addr: str | None) -> str:
             "address: expected https://host[:port] (addr=... or BLINDAI_ADDR), got none"
         )
     return found
-
-
-def describe(error: httpx.TransportError) -> str:
-    """What the network did, in a few words."""
-    return f"network: {type(error).__name__}: {error}"

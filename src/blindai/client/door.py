@@ -48,6 +48,7 @@ from blindai.errors import (
 )
 from blindai.protocol import problems
 from blindai.protocol.attestation import MAX_ATTESTATION_BYTES
+from blindai.protocol.attestation import MEDIA_TYPE as ATTESTATION_TYPE
 from blindai.protocol.bhttp import RequestHead, ResponseHead
 from blindai.protocol.keyset import NONCE_BYTES
 from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH, STORE_HEADER
@@ -294,14 +295,30 @@ def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes
     try:
         if response.status_code == 429:
             raise OverloadedError("evidence: the enclave makes no more right now")
-        if response.status_code != 200:
-            raise TransportError(
-                f"evidence: expected status 200, got {response.status_code}"
-            )
+        _require_evidence(response, url)
         evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES, EVIDENCE_S)
         return evidence
     finally:
         yield Close(response)
+
+
+def _require_evidence(response: httpx.Response, url: httpx.URL) -> None:
+    """Require that what answered may be an enclave, and no page of somebody else's.
+
+    Raises:
+        TransportError: If it cannot.
+    """
+    named: str = response.headers.get("content-type", ATTESTATION_TYPE)
+    media_type = named.partition(";")[0].strip().lower()
+    expected, got = ATTESTATION_TYPE, ascii(media_type[:80])
+    if response.status_code != 200:
+        expected, got = "status 200", str(response.status_code)
+    elif media_type == ATTESTATION_TYPE:
+        return
+    at = url.join(ATTESTATION_PATH)
+    raise TransportError(
+        f"evidence: expected {expected}, got {got} from {at}: is there an enclave?"
+    )
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -314,11 +331,20 @@ def parse_url(url: str) -> httpx.URL:
         parsed = httpx.URL(url if "://" in url else f"https://{url}")
     except httpx.InvalidURL:
         parsed = httpx.URL()
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if not _is_origin(parsed):
+        got = "one with a user's name" if parsed.userinfo else repr(url)
         raise ConfigurationError(
-            f"address: expected http(s)://host[:port], got {url!r}"
+            f"address: expected http(s)://host[:port] and nothing behind it, got {got}"
         )
     return parsed
+
+
+def _is_origin(url: httpx.URL) -> bool:
+    """Whether it names a gateway and no more: what else it said would be dropped."""
+    port = 1 if url.port is None else url.port
+    named = url.scheme in {"http", "https"} and url.host and 0 < port < 1 << 16
+    more = url.userinfo or url.query or url.fragment or url.path not in {"", "/"}
+    return bool(named) and not more
 
 
 def _require_opened(response: httpx.Response) -> None:

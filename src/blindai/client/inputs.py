@@ -8,7 +8,7 @@ of several. A file's bytes are a tensor for a model that takes UINT8.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,15 @@ from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from blindai.client.results import TensorSpec
 
 
 _TEXT = "SUOT"  # kinds of NumPy's: bytes, text, objects, text of any length
+_OTHERS = {"S": "bytes", "U": "text", "c": "complex ones"}
 
 
 def as_tensors(
@@ -49,8 +52,8 @@ def as_tensors(
     by_name = _by_name(inputs, specs)
     known = {spec.name: spec for spec in specs}
     if unknown := [name for name in by_name if name not in known]:
-        expected = ", ".join(known)
-        raise TensorError(f"inputs: expected {expected}, got {', '.join(unknown)}")
+        expected, got = ", ".join(known), ", ".join(unknown)
+        raise TensorError(f"inputs: expected {expected}, got {got}")
     several = len(by_name) > 1
     tensors = {
         name: as_tensor(
@@ -73,18 +76,33 @@ def as_tensor(
         TensorError: If it is not of the type that the model declares.
     """
     datatype = spec.datatype if dtype is None else _datatype(dtype)
-    array, is_bf16 = _as_array(value, datatype)
+    array, is_bf16 = _as_array(value, datatype, spec)
     if shape is None and datatype is Datatype.BYTES and array.ndim == 0:
         shape = (1,) * len(spec.shape)  # one text, to a model of lists of them
     if shape is not None:
         array = _reshape(array, shape, spec.name)
-    actual = Datatype.BF16 if is_bf16 else Datatype.of(array.dtype)
+    _require_type(array, spec, is_bf16=is_bf16)
+    return Tensor(spec.name, spec.datatype, array.shape, array)
+
+
+def _require_type(array: NDArray[Any], spec: TensorSpec, *, is_bf16: bool) -> None:
+    """Require what the model declares.
+
+    Raises:
+        TensorError: If it is another type, or one that V2 has not.
+    """
+    try:
+        actual = Datatype.BF16 if is_bf16 else Datatype.of(array.dtype)
+        got = f"{actual.value} ({array.dtype})"
+    except TensorError:
+        actual, got = None, str(array.dtype)
     if actual is not spec.datatype:
+        if array.dtype.kind == "O":
+            got = "an array of Python objects"
         raise TensorError(
             f"input {spec.name!r}: expected {spec.datatype.value} "
-            f"({spec.datatype.numpy}), got {actual.value} ({array.dtype})"
+            f"({spec.datatype.numpy}), got {got}"
         )
-    return Tensor(spec.name, actual, array.shape, array)
 
 
 def _by_name(inputs: object, specs: Sequence[TensorSpec]) -> Mapping[str, object]:
@@ -112,45 +130,67 @@ def _is_torch(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def _as_array(value: object, datatype: Datatype) -> tuple[NDArray[Any], bool]:
+def _as_array(
+    value: object, datatype: Datatype, spec: TensorSpec
+) -> tuple[NDArray[Any], bool]:
     """The value as an array, and whether it holds the bits of BF16.
 
     Raises:
         TensorError: If it holds something else than the datatype has.
     """
     if _is_torch(value):
-        return _from_torch(value)
+        return _from_torch(value, spec.name)
     if isinstance(value, np.ndarray):
-        array = value
-        is_bf16 = datatype is Datatype.BF16 and array.dtype == np.uint16
-        return (_as_bytes(array) if array.dtype.kind in _TEXT else array), is_bf16
+        _require_unmasked(value, spec.name)
+        if spec.datatype is Datatype.BYTES and value.dtype.kind in _TEXT:
+            return _as_bytes(value, spec.name), False
+        return value, datatype is Datatype.BF16 and value.dtype == np.uint16
     if datatype is Datatype.BYTES:
-        return _as_bytes(np.array(value, dtype=object)), False
+        return _as_bytes(np.array(value, dtype=object), spec.name), False
     if datatype is Datatype.UINT8 and isinstance(value, bytes | bytearray | memoryview):
         return np.frombuffer(value, np.uint8), False
-    try:
-        return _from_numbers(value, datatype), datatype is Datatype.BF16
-    except (ValueError, TypeError, OverflowError):
-        # Without the cause: it may hold the value.
+    return _from_numbers(value, datatype, spec.name), datatype is Datatype.BF16
+
+
+def _require_unmasked(array: NDArray[Any], name: str) -> None:
+    """Require that nothing is sent which its owner has masked.
+
+    Raises:
+        TensorError: If some of it is masked.
+    """
+    if type(array) is not np.ndarray and np.ma.is_masked(array):
         raise TensorError(
-            f"input: expected numbers for {datatype.value}, got others"
-        ) from None
+            f"input {name!r}: expected an array without masked elements, got some; "
+            "fill them first: array.filled(...)"
+        )
 
 
-def _from_numbers(value: object, datatype: Datatype) -> NDArray[Any]:
+def _from_numbers(value: object, datatype: Datatype, name: str) -> NDArray[Any]:
     """Numbers as an array of a datatype; BF16 as its bits.
 
     Raises:
-        ValueError: If they are no numbers, or lose their fractions.
+        TensorError: If they are no numbers, ragged, or lose something.
     """
-    given = np.array(value)
+    expected = f"input {name!r}: expected numbers for {datatype.value}"
+    # Everywhere without the cause: it may hold the value.
+    try:
+        given = np.array(value)
+    except (ValueError, TypeError, OverflowError):
+        raise TensorError(f"{expected} in lists of one length, got others") from None
     if given.dtype.kind not in "biuf":
-        raise ValueError("expected numbers")
+        got = _OTHERS.get(given.dtype.kind, "others, or some that are too large")
+        raise TensorError(f"{expected}, got {got}")
     if datatype is Datatype.BF16:
         return _to_bf16(given.astype(np.float32))
-    array = np.array(value, dtype=datatype.numpy)  # not from `given`: it may have lost
-    if array.dtype.kind in "biu" and not np.array_equal(array, given):
-        raise ValueError("expected whole numbers")
+    array: NDArray[Any] | None
+    try:
+        array = np.array(
+            value, dtype=datatype.numpy
+        )  # not of `given`: it may have lost
+    except (ValueError, OverflowError):
+        array = None
+    if array is None or (array.dtype.kind != "f" and not np.array_equal(array, given)):
+        raise TensorError(f"{expected}, got some that it cannot hold")
     return array
 
 
@@ -161,7 +201,7 @@ def _to_bf16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.where(np.isnan(numbers), 0x7FC0, rounded).astype(np.uint16)
 
 
-def _from_torch(tensor: Any) -> tuple[NDArray[Any], bool]:  # noqa: ANN401  torch is not a dependency
+def _from_torch(tensor: Any, name: str) -> tuple[NDArray[Any], bool]:  # noqa: ANN401  torch is not a dependency
     """The values of a torch tensor on any device, and whether they are bits of BF16.
 
     Raises:
@@ -176,13 +216,13 @@ def _from_torch(tensor: Any) -> tuple[NDArray[Any], bool]:  # noqa: ANN401  torc
         array: NDArray[Any] = tensor.numpy()
     except (RuntimeError, TypeError) as error:
         raise TensorError(
-            "input: expected a dense tensor of a NumPy type or bfloat16, "
+            f"input {name!r}: expected a dense tensor of a NumPy type or bfloat16, "
             f"got {tensor.layout}, {tensor.dtype} on {tensor.device}"
         ) from error
     return array.view(np.uint16) if is_bf16 else array, is_bf16
 
 
-def _as_bytes(array: NDArray[Any]) -> NDArray[Any]:
+def _as_bytes(array: NDArray[Any], name: str) -> NDArray[Any]:
     try:
         flat = [
             each.encode() if isinstance(each, str) else each for each in array.ravel()
@@ -190,17 +230,20 @@ def _as_bytes(array: NDArray[Any]) -> NDArray[Any]:
     except UnicodeEncodeError:
         # Without the cause: it holds the text.
         raise TensorError(
-            "input: expected text that UTF-8 can write, got half of a surrogate pair"
+            f"input {name!r}: expected text that UTF-8 can write, got half of a "
+            "surrogate pair"
         ) from None
     if not all(isinstance(each, bytes) for each in flat):
-        raise TensorError("input: expected text or bytes for BYTES, got others")
+        raise TensorError(
+            f"input {name!r}: expected text or bytes for BYTES, got others"
+        )
     out = np.empty(len(flat), dtype=object)
     out[:] = [bytes(each) for each in flat]
     return out.reshape(array.shape)
 
 
 def _reshape(array: NDArray[Any], shape: object, name: str) -> NDArray[Any]:
-    wanted = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    wanted = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     try:
         return array.reshape(wanted)
     except (ValueError, TypeError) as error:
@@ -215,8 +258,12 @@ def _datatype(dtype: object) -> Datatype:
         return Datatype(dtype.upper())
     try:
         return Datatype.of(np.dtype(dtype))  # type: ignore[call-overload]  # any object may be tried
-    except (TypeError, ValueError) as error:
-        raise TensorError("dtype: expected a V2 name or a NumPy type") from error
+    except (TypeError, ValueError):
+        # Without the cause: it may hold an input that was given in its place.
+        raise TensorError(
+            "dtype: expected a V2 name (FP32, INT64, ...) or a NumPy type, got another "
+            f"{type(dtype).__name__}; several inputs are one list or dict"
+        ) from None
 
 
 def _one(values: object, index: int) -> object:

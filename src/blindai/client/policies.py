@@ -5,8 +5,10 @@ There is no policy by default: whoever does not say what to trust trusts nothing
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from blindai.errors import ConfigurationError, reason
 from blindai.verifier import Policy
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from types import FrameType
 
     from blindai.proofs import ProofResult
     from blindai.verifier import AttestationResult
@@ -59,8 +61,13 @@ def choose_policy(
                 "none; for a simulated enclave pass simulation=True"
             )
         policy = Policy.for_simulation()
-    elif not isinstance(policy, Policy):
+    elif isinstance(policy, str | PathLike):
         policy = load_policy(Path(policy))
+    elif not isinstance(policy, Policy):
+        raise ConfigurationError(
+            "policy: expected the path of a policy file, or a Policy, got "
+            f"{type(policy).__name__}"
+        )
     if simulation and not policy.insecure_accept_simulation:
         raise ConfigurationError(
             "policy: expected insecure_accept_simulation = true beside "
@@ -110,14 +117,14 @@ def warn_of_worthless(result: ProofResult) -> None:
             "this proof is of a SIMULATED enclave, whose keys are public: anybody can "
             "have made it",
             SimulationWarning,
-            stacklevel=4,
+            stacklevel=_callers(),
         )
     if result.attestation.claims.debug:
         warnings.warn(
             "this proof is of an enclave in DEBUG mode: whoever ran it could read and "
             "change what is in it",
             DebugWarning,
-            stacklevel=4,
+            stacklevel=_callers(),
         )
 
 
@@ -128,12 +135,25 @@ def warn_of_danger(result: AttestationResult) -> None:
             "this enclave is SIMULATED: its keys are public and whoever runs it can "
             "read everything you send; never send it real data",
             SimulationWarning,
-            stacklevel=4,
+            stacklevel=_callers(),
         )
     if result.claims.debug:
         warnings.warn(
             "this enclave is in DEBUG mode: whoever runs it can read its memory; "
             "never send it real data",
             DebugWarning,
-            stacklevel=4,
+            stacklevel=_callers(),
         )
+
+
+def _callers() -> int:
+    """How far up the stack, from whoever asks, the code is that uses blindai."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "blindai"

@@ -108,6 +108,11 @@ class SealedTransport(httpx.BaseTransport):
         return run(self._door.attest(timeouts), self._wire).result
 
     @property
+    def url(self) -> httpx.URL:
+        """Of the enclave's gateway."""
+        return self._door.url
+
+    @property
     def attestation(self) -> AttestationResult | None:
         """The verification that requests are sealed under; None before the first."""
         session = self._door.session
@@ -149,6 +154,11 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
     async def attest(self, timeouts: Timeouts | None = None) -> AttestationResult:
         """As `SealedTransport.attest`."""
         return (await arun(self._door.attest(timeouts), self._wire)).result
+
+    @property
+    def url(self) -> httpx.URL:
+        """As `SealedTransport.url`."""
+        return self._door.url
 
     @property
     def attestation(self) -> AttestationResult | None:
