@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.server.conftest import seal
 
-from blindai.protocol import byte_field, cose, keyset, proof
+from blindai.protocol import byte_field, cose, keyset, proof, tensors
 from blindai.protocol.attestation import parse_attestation
 from blindai.protocol.commitments import Side, commit
 from blindai.protocol.tensor import Tensor
@@ -89,6 +89,21 @@ async def test_a_refusal_is_not_signed(v2: V2) -> None:
 
     assert answer.status == 400
     assert b"blindai-proof" not in answer.fields
+
+
+async def test_what_cannot_be_answered_takes_no_number(v2: V2) -> None:
+    """JSON has no form for what infinity gives: nobody would have the proof."""
+    request = tensors.encode_request(
+        tensors.InferRequest(inputs=(Tensor.of("x", X * np.inf),))
+    )
+    length = (tensors.HEADER_LENGTH.lower().encode(), b"%d" % request.header_length)
+    content = b"".join(request.buffers)
+    refused = await v2.ask(
+        "POST", "/v2/models/add/infer", content, (*PROVE, length)
+    )
+    claims = proved(await infer(v2), await attested(v2))
+
+    assert (refused.status, claims.sequence, claims.previous) == (400, 0, None)
 
 
 async def test_where_all_is_signed_the_salt_comes_along(
