@@ -96,11 +96,12 @@ async def test_what_cannot_be_answered_takes_no_number(v2: V2) -> None:
     request = tensors.encode_request(
         tensors.InferRequest(inputs=(Tensor.of("x", X * np.inf),))
     )
-    length = (tensors.HEADER_LENGTH.lower().encode(), b"%d" % request.header_length)
-    content = b"".join(request.buffers)
-    refused = await v2.ask(
-        "POST", "/v2/models/add/infer", content, (*PROVE, length)
+    length = (
+        tensors.HEADER_LENGTH.lower().encode(),
+        str(request.header_length).encode(),
     )
+    content = b"".join(request.buffers)
+    refused = await v2.ask("POST", "/v2/models/add/infer", content, (*PROVE, length))
     claims = proved(await infer(v2), await attested(v2))
 
     assert (refused.status, claims.sequence, claims.previous) == (400, 0, None)
