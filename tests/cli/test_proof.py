@@ -158,6 +158,33 @@ def test_another_date_can_be_asked_for(run: Run) -> None:
     assert "keyset validity" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        pytest.param((), "2026-06-01 12:00 UTC, by the host's clock; today", id="own"),
+        pytest.param(
+            ("--at", "2026-06-01T12:30"), "12:30 UTC; today", id="the reader's"
+        ),
+        pytest.param(
+            ("--at", "2026-06-01T17:30+05:00"), "12:30 UTC; today", id="of another zone"
+        ),
+    ],
+)
+def test_whose_date_it_is_is_said(run: Run, at: tuple[str, ...], words: str) -> None:
+    result = run("proof", "verify", DATA / "predict.proof", "--simulation", *at)
+
+    assert result.exit_code == 0
+    assert f"valid as of {words}" in result.stdout.replace("2026-06-01 12:30", "12:30")
+
+
+@pytest.mark.parametrize("at", ["yesterday", "0001-01-01T00:00+14:00"])
+def test_what_is_no_time_is_a_mistake_of_use(run: Run, at: str) -> None:
+    result = run("proof", "verify", DATA / "predict.proof", "--simulation", "--at", at)
+
+    assert result.exit_code == 2
+    assert "--at: expected a time" in result.stderr
+
+
 def test_a_refusal_in_json_has_the_checks_and_nothing_that_was_not_proved(
     run: Run,
 ) -> None:
@@ -233,3 +260,25 @@ def test_what_is_not_there_is_not_disclosed(
 
     assert run("proof", "disclose", DATA / file, *words, "--to", to).exit_code == 2
     assert not to.exists()
+
+
+def test_a_disclosure_does_not_take_the_place_of_what_it_is_from(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "opened.proof"
+    path.write_bytes((DATA / "opened.proof").read_bytes())
+    link = tmp_path / "link.proof"
+    link.symlink_to(path)
+
+    result = run("proof", "disclose", path, "--output", "label", "--to", link)
+
+    assert result.exit_code == 2
+    assert "salt" in result.stderr
+    assert path.read_bytes() == (DATA / "opened.proof").read_bytes()
+
+
+def test_what_is_named_twice_is_revealed_once(run: Run, tmp_path: Path) -> None:
+    words = ("--output", "label", "--output", "label", "--to", tmp_path / "to.proof")
+    result = run("proof", "disclose", DATA / "opened.proof", *words, "--json")
+
+    assert fields(result)["outputs"] == ["label"]

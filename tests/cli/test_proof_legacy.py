@@ -81,6 +81,19 @@ def test_a_changed_proof_of_the_original_is_refused(
 
 
 @needs_vectors
+def test_inputs_are_not_left_out_silently(
+    run: Run, old_policy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.json").write_text("[1]")
+    words = ("--policy", old_policy, "--inputs", tmp_path / "in.json")
+
+    result = run("proof", "verify", LEGACY, *words)
+
+    assert result.exit_code == 2
+    assert "original" in result.stderr
+
+
+@needs_vectors
 def test_a_proof_of_the_original_cannot_be_disclosed(run: Run, tmp_path: Path) -> None:
     words = ("--output", "x", "--to", tmp_path / "out")
 

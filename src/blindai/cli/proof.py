@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from blindai.cli.about import about
-from blindai.cli.evidence_options import AtOption
 from blindai.cli.target import JsonOption, PolicyOption, SimulationOption, accepted
 
 SHOW = "Example: blindai proof show run.proof"
@@ -173,7 +172,7 @@ def replay(  # noqa: PLR0913  one argument an option
     ] = None,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
-    at: AtOption = None,
+    at: ProofAtOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a proof, run the model again on this machine, and compare bits.

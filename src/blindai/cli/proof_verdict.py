@@ -12,7 +12,7 @@ import typer
 from blindai import proofs
 from blindai.cli import console, outcome
 from blindai.cli.evidence_input import choose_time
-from blindai.cli.exits import exit_code
+from blindai.cli.exits import CommandError, exit_code
 from blindai.cli.legacy_proof import LegacyProof, verify_legacy_proof
 from blindai.cli.proof_input import load_any, load_expected
 from blindai.cli.proof_words import claims_json, claims_rows, describe
@@ -74,14 +74,26 @@ def run(request: Request) -> None:
     if request.as_json:
         console.print_json(_fields(request, asked, ended, now))
     else:
-        _print(asked, ended, now)
+        _print(asked, ended, now, dated=request.at is None)
     if ended.error is not None:
         raise typer.Exit(exit_code(ended.error)) if request.as_json else ended.error
 
 
 def _ask(proof: Proof | LegacyProof, request: Request) -> _Asked:
+    """How to verify it.
+
+    Raises:
+        CommandError: If inputs are given that cannot be compared with it.
+        ConfigurationError: If they cannot be read.
+    """
     policy = request.policy
     if isinstance(proof, LegacyProof):
+        if request.inputs is not None:
+            raise CommandError(
+                "--inputs: expected a proof of this release, got one of the original"
+                " BlindAI",
+                "It has one SHA-256 of all inputs' bytes: compare `hashed`.",
+            )
         return _Asked(
             proof.issued_at,
             lambda at: verify_legacy_proof(proof, policy=policy, at=at),
@@ -118,7 +130,17 @@ def _fields(
     }
 
 
-def _print(asked: _Asked, ended: outcome.Outcome, today: outcome.Outcome) -> None:
+def _print(
+    asked: _Asked, ended: outcome.Outcome, today: outcome.Outcome, *, dated: bool
+) -> None:
+    """Say how it ended.
+
+    Args:
+        asked: What was.
+        ended: How, for the time in question.
+        today: How, for now.
+        dated: Whether that time is the proof's own.
+    """
     outcome.print_transcript(ended)
     if ended.error is not None:
         outcome.print_verdict(f"refused: {ended.subject}", "bold red")
@@ -127,8 +149,9 @@ def _print(asked: _Asked, ended: outcome.Outcome, today: outcome.Outcome) -> Non
     for each in asked.disclosed:
         shown[f"disclosed: {each.name}"] = describe(each)
     outcome.print_facts(shown)
-    dated = f"valid as of {ended.now:%Y-%m-%d %H:%M} UTC, by the host's clock"
-    outcome.print_verdict(f"{dated}; today: {_today(today)}", "bold")
+    whose = ", by the host's clock" if dated else ""
+    then = f"valid as of {ended.now:%Y-%m-%d %H:%M} UTC{whose}"
+    outcome.print_verdict(f"{then}; today: {_today(today)}", "bold")
     if asked.simulated:
         words_ = f"accepted: {ended.subject}, as a SIMULATION that proves nothing"
         outcome.print_verdict(words_, "bold red")
