@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.proofs import making
+from tests.proofs.making import Made
 from tests.vectors import FOLDER as VECTORS
 from typer.testing import Result
 
 from blindai.client.proof import Proof
+from blindai.protocol.commitments import Side
+from blindai.protocol.tensor import Tensor
 from blindai.testing import SimulatedEnclave
 
 Run = Callable[..., Result]
@@ -232,6 +236,37 @@ def test_a_disclosure_verifies_and_holds_neither_salt_nor_other_tensors(
     assert bytes(range(32)) not in to.read_bytes()
     assert b"good" not in to.read_bytes()
     assert to.read_bytes() == (DATA / "disclosed.proof").read_bytes()
+
+
+def test_an_input_and_an_output_of_one_name_are_told_apart(
+    run: Run, tmp_path: Path
+) -> None:
+    """The name would move the cursor up, too."""
+    name = "x\x1b[A"
+    inputs, outputs = (
+        (Tensor.of(name, np.array([number], "<i8")),) for number in (1, 2)
+    )
+    ran = making.run(
+        inputs=making.committed(Side.INPUT, *inputs),
+        outputs=making.committed(Side.OUTPUT, *outputs),
+    )
+    made = Made()
+    file = made.file(made.claims(run=ran), opening=making.opening(inputs, outputs))
+    path = tmp_path / "x.proof"
+    Proof(file).disclose(inputs=[name], outputs=[name]).save_to_file(path)
+
+    shown = run("proof", "verify", path, "--simulation")
+    told = fields(run("proof", "verify", path, "--simulation", "--json"))["disclosed"]
+    assert isinstance(told, list)
+
+    assert shown.exit_code == 0
+    assert "disclosed input: x\\x1b[A INT64, 1: 1" in shown.stdout
+    assert "disclosed output: x\\x1b[A INT64, 1: 2" in shown.stdout
+    assert "\x1b[A" not in shown.stdout
+    assert [(each["side"], each["data"]) for each in told] == [
+        ("input", [1]),
+        ("output", [2]),
+    ]
 
 
 def test_an_input_is_disclosed_likewise(run: Run, tmp_path: Path) -> None:

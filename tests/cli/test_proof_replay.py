@@ -204,6 +204,18 @@ def test_what_is_tolerated_is_told_with_the_largest_difference(
     assert "largest difference: 0\ntolerance: 0\n" in result.stdout
 
 
+def test_what_differs_moves_no_cursor(
+    run: Run, double: Path, proved: Path, tmp_path: Path
+) -> None:
+    runtime = replace(identify(1), version="\x1b[2J")
+    file = forge(tmp_path, double, {"y": NEAR}, runtime=runtime)
+
+    result = replayed(run, file, double, proved / "in.npz")
+
+    assert "differs: version: \\x1b[2J then" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+
+
 @pytest.fixture(scope="module")
 def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file: each row of y is the sum of all rows of x, and z is twice x."""

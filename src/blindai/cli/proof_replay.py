@@ -26,6 +26,7 @@ from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.worker.processes import ProcessLimits
 from blindai.proofs import Comparison, Verdict
 from blindai.protocol.tensor import Tensor
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -249,7 +250,7 @@ def _tell(request: Request, compared: Comparison) -> None:
         if compared.verdict is Verdict.WITHIN_TOLERANCE:
             screen.print(f"tolerance: {request.tolerance:g}")
         for each in compared.differs:
-            screen.print(f"differs: {each}", soft_wrap=True)
+            screen.print(f"differs: {printable(each)}", soft_wrap=True)
         screen.print(f"sandbox of the model: {held_back}", style="dim", soft_wrap=True)
     if code:
         raise typer.Exit(code)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from blindai.client.proof import Proof
+    from blindai.proofs import Disclosure
     from blindai.protocol.proof import Claims
     from blindai.transcript import Transcript
     from blindai.verifier import Policy
@@ -53,7 +54,7 @@ class _Asked:
     own_date: datetime
     verify: Callable[[datetime], _Verified]
     said: LegacyProof | Claims
-    disclosed: tuple[Tensor, ...] = ()
+    disclosed: tuple[Disclosure, ...] = ()
     simulated: bool = False
 
 
@@ -104,7 +105,7 @@ def _ask(proof: Proof | LegacyProof, request: Request) -> _Asked:
         proofs.own_date(proof.file),
         lambda at: proofs.verify(proof.file, policy=policy, at=at, expected=expected),
         proof.claims,
-        tuple(Tensor(each.tensor) for each in proof.file.disclosures),
+        proof.file.disclosures,
         simulated=proof.is_simulation_mode(),
     )
 
@@ -119,7 +120,7 @@ def _fields(
         "as_of": ended.now.isoformat(),
         "simulated": asked.simulated if accepted else None,
         "claims": claims_json(asked.said) if accepted else None,
-        "disclosed": [to_json(each) for each in asked.disclosed] if accepted else None,
+        "disclosed": list(map(_disclosed, asked.disclosed)) if accepted else None,
         "policy_digest": request.policy.digest.hex(),
         **outcome.fields(ended),
         "today": {
@@ -128,6 +129,11 @@ def _fields(
             "refusals": [str(check) for check in today.transcript.refusals],
         },
     }
+
+
+def _disclosed(disclosure: Disclosure) -> dict[str, object]:
+    side = disclosure.side.name.lower()
+    return {"side": side, **to_json(Tensor(disclosure.tensor))}
 
 
 def _print(
@@ -147,7 +153,8 @@ def _print(
         return
     shown = {row.name: row.value for row in claims_rows(asked.said)}
     for each in asked.disclosed:
-        shown[f"disclosed: {each.name}"] = describe(each)
+        name = f"disclosed {each.side.name.lower()}: {each.tensor.name}"
+        shown[name] = describe(Tensor(each.tensor))
     outcome.print_facts(shown)
     whose = ", by the host's clock" if dated else ""
     then = f"valid as of {ended.now:%Y-%m-%d %H:%M} UTC{whose}"
