@@ -16,6 +16,7 @@ from blindai.cli import console
 from blindai.cli.evidence_input import choose_time
 from blindai.cli.exits import CommandError, Exit
 from blindai.cli.proof_input import load, load_inputs
+from blindai.cli.proof_words import warn_of_worthless
 from blindai.client.model_file import ModelStream, find_model
 from blindai.errors import ProofError
 from blindai.inference import sandbox
@@ -104,8 +105,7 @@ def run(request: Request) -> None:
         at=None if request.at is None else choose_time(request.at),
         expected=proofs.Expected(inputs=inputs),
     )
-    if result.simulated:
-        console.warn_of_simulation()
+    warn_of_worthless([result])
     then = _then(opening)
     again = asyncio.run(_again(request, result.claims, ran, opening, inputs))
     compared = proofs.compare(

@@ -15,7 +15,12 @@ from blindai.cli.evidence_input import choose_time
 from blindai.cli.exits import CommandError, exit_code
 from blindai.cli.legacy_proof import LegacyProof, verify_legacy_proof
 from blindai.cli.proof_input import load_any, load_expected
-from blindai.cli.proof_words import claims_json, claims_rows, describe
+from blindai.cli.proof_words import (
+    claims_json,
+    claims_rows,
+    describe,
+    warn_of_worthless,
+)
 from blindai.cli.tensor_files import to_json
 from blindai.client.output import Tensor
 from blindai.errors import AttestationError
@@ -69,7 +74,9 @@ def run(request: Request) -> None:
     asked = _ask(proof, request)
     moment = asked.own_date if request.at is None else choose_time(request.at)
     file = str(request.file)
-    ended = outcome.judge(file, moment, partial(asked.verify, moment))[0]
+    ended, found = outcome.judge(file, moment, partial(asked.verify, moment))
+    if isinstance(found, proofs.ProofResult):
+        warn_of_worthless([found])
     today = datetime.now(UTC)
     now = outcome.judge(file, today, partial(asked.verify, today))[0]
     if request.as_json:
