@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.proofs.making import Made
 from typer.testing import Result
 
 from blindai.client.proof import Proof
+from blindai.inference import identity
 from blindai.inference.identity import identify
 from blindai.protocol.commitments import Side
 from blindai.protocol.proof import Batch, Model
@@ -56,6 +58,39 @@ def test_another_model_is_refused(run: Run, proved: Path, rounds: Path) -> None:
 
     assert result.exit_code == 5
     assert "SHA-256" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        pytest.param("1", "onnxruntime, which is not installed", id="the engine"),
+        pytest.param(
+            "1 with onnxruntime-extensions 1", "pip install '.[extensions]'", id="more"
+        ),
+    ],
+)
+def test_what_runs_models_may_not_be_installed(  # noqa: PLR0913, PLR0917  what a case has
+    run: Run,
+    proved: Path,
+    double: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    words: str,
+) -> None:
+    """As with a reader who installed the client only."""
+    runtime = replace(identify(1), version=version)
+    file = forge(tmp_path, double, {"y": ROW * 2}, runtime=runtime)
+
+    def absent(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(identity, "_version", absent)
+
+    result = replayed(run, file, double, proved / "in.npz")
+
+    assert result.exit_code == 2
+    assert words in result.stderr
 
 
 def test_other_inputs_are_not_run(run: Run, proved: Path, double: Path) -> None:

@@ -15,6 +15,7 @@ from blindai import proofs
 from blindai.cli import console
 from blindai.cli.evidence_input import choose_time
 from blindai.cli.exits import CommandError, Exit
+from blindai.cli.extras import needs
 from blindai.cli.proof_input import load, load_inputs
 from blindai.cli.proof_words import warn_of_worthless
 from blindai.client.model_file import ModelStream, find_model
@@ -22,7 +23,7 @@ from blindai.errors import ProofError
 from blindai.inference import sandbox
 from blindai.inference.arrivals import Upload
 from blindai.inference.batches import has_rows
-from blindai.inference.identity import has_extensions
+from blindai.inference.identity import has_extensions, identify
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.worker.processes import ProcessLimits
 from blindai.proofs import Comparison, Verdict
@@ -98,6 +99,7 @@ def run(request: Request) -> None:
     _require_number(request.tolerance)
     proof = load(request.file)
     ran, opening = _parts(proof)
+    _require_engine(ran.runtime)
     inputs = load_inputs(request.inputs, opening)
     result = proofs.verify(
         proof.file,
@@ -154,6 +156,17 @@ def _parts(proof: Proof) -> tuple[Run, Opening]:
             "Save the response, or the proof with salts=True.",
         )
     return ran, opening
+
+
+def _require_engine(then: Runtime) -> None:
+    """Whether there is what runs models here.
+
+    Raises:
+        CommandError: If it is not installed: who only asks enclaves does not need it.
+    """
+    extensions = has_extensions(then)
+    with needs("extensions" if extensions else "server"):
+        identify(then.threads, extensions=extensions)
 
 
 def _then(opening: Opening) -> Sequence[Tensor] | None:
