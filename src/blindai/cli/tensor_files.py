@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
 import zipfile
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from blindai.cli.exits import CommandError
-from blindai.errors import ConfigurationError
+from blindai.errors import ConfigurationError, reason
 from blindai.protocol.datatypes import Datatype
 
 if TYPE_CHECKING:
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindai.client.output import Tensor
+
+# What `json`, `numpy` and `zipfile` raise over files that are damaged or too deep.
+_DAMAGED: Final = (
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_inputs(path: Path) -> object:
@@ -42,12 +55,14 @@ def load_inputs(path: Path) -> object:
         )
     try:
         return reader(path)
-    except (OSError, ValueError, EOFError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigurationError(
+            f"input {path}: cannot be read: {reason(error)}"
+        ) from error
+    except _DAMAGED as error:
         raise ConfigurationError(
             f"input {path}: cannot be read as {path.suffix.lower()}"
         ) from error
-    except zipfile.BadZipFile as error:
-        raise ConfigurationError(f"input {path}: cannot be read as .npz") from error
 
 
 def save_outputs(path: Path, outputs: Sequence[Tensor]) -> None:
