@@ -13,8 +13,10 @@ from tests.proofs.making import Made
 from tests.vectors import FOLDER as VECTORS
 from typer.testing import Result
 
+from blindai.attester.simulated import SimulatedPlatform
 from blindai.client.proof import Proof
 from blindai.protocol.commitments import Side
+from blindai.protocol.proof_file import encode_proof_file
 from blindai.protocol.tensor import Tensor
 from blindai.testing import SimulatedEnclave
 
@@ -201,6 +203,25 @@ def test_a_refusal_in_json_has_the_checks_and_nothing_that_was_not_proved(
     assert found["claims"] is None
     assert found["simulated"] is None
     assert "proof signature" in result.stdout
+
+
+@pytest.mark.parametrize(("at", "code"), [((), 0), (("--at", "2026-06-01T12:00"), 5)])
+def test_what_vendors_said_since_counts_for_later_dates_only(
+    run: Run, tmp_path: Path, at: tuple[str, ...], code: int
+) -> None:
+    """Another chip's certificates: whatever they count for is refused."""
+    made, other = Made(), Made(platform=SimulatedPlatform(chip_id=bytes(64)))
+    proof, since = tmp_path / "run.proof", tmp_path / "since.pem"
+    proof.write_bytes(encode_proof_file(made.file()))
+    since.write_bytes(other.attestation.evidence.endorsements[0].content)
+    words = ("--simulation", "--endorsements", since, "--json", *at)
+
+    result = run("proof", "verify", proof, *words)
+
+    assert result.exit_code == code
+    today = fields(result)["today"]
+    assert isinstance(today, dict)
+    assert today["refusals"][0].startswith("report signature")
 
 
 def test_a_release_policy_refuses_a_simulated_proof(run: Run, tmp_path: Path) -> None:

@@ -106,11 +106,12 @@ def test_a_malformed_certificate_of_the_original_is_refused(
 
 
 @needs_vectors
-def test_inputs_are_not_left_out_silently(
-    run: Run, old_policy: Path, tmp_path: Path
+@pytest.mark.parametrize("option", ["--inputs", "--endorsements"])
+def test_nothing_that_is_given_is_left_out_silently(
+    run: Run, old_policy: Path, tmp_path: Path, option: str
 ) -> None:
     (tmp_path / "in.json").write_text("[1]")
-    words = ("--policy", old_policy, "--inputs", tmp_path / "in.json")
+    words = ("--policy", old_policy, option, tmp_path / "in.json")
 
     result = run("proof", "verify", LEGACY, *words)
 

@@ -22,6 +22,7 @@ from blindai.cli.proof_words import (
     warn_of_worthless,
 )
 from blindai.cli.tensor_files import to_json
+from blindai.client.endorsements import choose_endorsements
 from blindai.client.output import Tensor
 from blindai.errors import AttestationError
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from blindai.client.proof import Proof
     from blindai.proofs import Disclosure
+    from blindai.protocol.attestation import Endorsement
     from blindai.protocol.proof import Claims
     from blindai.transcript import Transcript
     from blindai.verifier import Policy
@@ -38,12 +40,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for."""
+    """What was asked for.
+
+    Attributes:
+        file: The proof.
+        policy: What to accept.
+        inputs: What went in, if the reader has it.
+        at: For when, if not as of the proof's own date.
+        endorsements: Files with what vendors said later than then.
+        as_json: Whether machines read it.
+    """
 
     file: Path
     policy: Policy
     inputs: Path | None
     at: str | None
+    endorsements: tuple[Path, ...]
     as_json: bool
 
 
@@ -57,7 +69,7 @@ class _Asked:
     """How to verify a proof for a time, and what it says if it holds."""
 
     own_date: datetime
-    verify: Callable[[datetime], _Verified]
+    verify: Callable[[datetime, tuple[Endorsement, ...]], _Verified]
     said: LegacyProof | Claims
     disclosed: tuple[Disclosure, ...] = ()
     simulated: bool = False
@@ -72,17 +84,20 @@ def run(request: Request) -> None:
     """
     proof = load_any(request.file)
     asked = _ask(proof, request)
+    later = choose_endorsements(request.endorsements)
+    own = request.at is None
     moment = asked.own_date if request.at is None else choose_time(request.at)
     file = str(request.file)
-    ended, found = outcome.judge(file, moment, partial(asked.verify, moment))
+    verify = partial(asked.verify, moment, () if own else later)
+    ended, found = outcome.judge(file, moment, verify)
     if isinstance(found, proofs.ProofResult):
         warn_of_worthless([found])
     today = datetime.now(UTC)
-    now = outcome.judge(file, today, partial(asked.verify, today))[0]
+    now = outcome.judge(file, today, partial(asked.verify, today, later))[0]
     if request.as_json:
         console.print_json(_fields(request, asked, ended, now))
     else:
-        _print(asked, ended, now, dated=request.at is None)
+        _print(asked, ended, now, dated=own)
     if ended.error is not None:
         raise typer.Exit(exit_code(ended.error)) if request.as_json else ended.error
 
@@ -91,30 +106,44 @@ def _ask(proof: Proof | LegacyProof, request: Request) -> _Asked:
     """How to verify it.
 
     Raises:
-        CommandError: If inputs are given that cannot be compared with it.
+        CommandError: If something is given that says nothing about such a proof.
         ConfigurationError: If they cannot be read.
     """
     policy = request.policy
     if isinstance(proof, LegacyProof):
-        if request.inputs is not None:
-            raise CommandError(
-                "--inputs: expected a proof of this release, got one of the original"
-                " BlindAI",
-                "It has one SHA-256 of all inputs' bytes: compare `hashed`.",
-            )
+        _require_neither(request)
         return _Asked(
             proof.issued_at,
-            lambda at: verify_legacy_proof(proof, policy=policy, at=at),
+            lambda at, _: verify_legacy_proof(proof, policy=policy, at=at),
             proof,
         )
     expected = proofs.Expected(inputs=load_expected(request.inputs, proof))
     return _Asked(
         proofs.own_date(proof.file),
-        lambda at: proofs.verify(proof.file, policy=policy, at=at, expected=expected),
+        lambda at, later: proofs.verify(
+            proof.file, policy=policy, at=at, expected=expected, endorsements=later
+        ),
         proof.claims,
         proof.file.disclosures,
         simulated=proof.is_simulation_mode(),
     )
+
+
+def _require_neither(request: Request) -> None:
+    """Whether a proof of the original is asked about by itself, as it has to be.
+
+    Raises:
+        CommandError: If not.
+    """
+    given = {"--inputs": request.inputs, "--endorsements": request.endorsements}
+    for name, value in given.items():
+        if value:
+            raise CommandError(
+                f"{name}: expected a proof of this release, got one of the original"
+                " BlindAI",
+                "It has one SHA-256 of all inputs' bytes (`hashed`), and is verified"
+                " with the endorsements in it.",
+            )
 
 
 def _fields(
