@@ -158,6 +158,20 @@ def test_a_command_is_there_with_its_options(command: str) -> None:
     assert [option for option in options if option not in shown.output] == []
 
 
+@pytest.mark.filterwarnings("ignore::blindai.client.policies.SimulationWarning")
+def test_what_the_example_of_a_proof_writes_is_verified_and_replayed(
+    enclave: SimulatedEnclave,
+) -> None:
+    (block,) = [each for each in blocks("python") if "sign=True" in each]
+    execute(block, enclave)
+
+    for command in commands():
+        if command.startswith("blindai proof "):
+            done = CliRunner().invoke(app, shlex.split(command)[1:])
+
+            assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize(
     "command", [each for each in commands() if each.startswith("make ")]
 )

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.proofs import making
+from tests.proofs.making import Made
 from tests.vectors import FOLDER as VECTORS
 from typer.testing import Result
 
+from blindai.attester.simulated import SimulatedPlatform
 from blindai.client.proof import Proof
+from blindai.protocol.commitments import Side
+from blindai.protocol.proof_file import encode_proof_file
+from blindai.protocol.tensor import Tensor
 from blindai.testing import SimulatedEnclave
 
 Run = Callable[..., Result]
@@ -158,6 +164,33 @@ def test_another_date_can_be_asked_for(run: Run) -> None:
     assert "keyset validity" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        pytest.param((), "2026-06-01 12:00 UTC, by the host's clock; today", id="own"),
+        pytest.param(
+            ("--at", "2026-06-01T12:30"), "12:30 UTC; today", id="the reader's"
+        ),
+        pytest.param(
+            ("--at", "2026-06-01T17:30+05:00"), "12:30 UTC; today", id="of another zone"
+        ),
+    ],
+)
+def test_whose_date_it_is_is_said(run: Run, at: tuple[str, ...], words: str) -> None:
+    result = run("proof", "verify", DATA / "predict.proof", "--simulation", *at)
+
+    assert result.exit_code == 0
+    assert f"valid as of {words}" in result.stdout.replace("2026-06-01 12:30", "12:30")
+
+
+@pytest.mark.parametrize("at", ["yesterday", "0001-01-01T00:00+14:00"])
+def test_what_is_no_time_is_a_mistake_of_use(run: Run, at: str) -> None:
+    result = run("proof", "verify", DATA / "predict.proof", "--simulation", "--at", at)
+
+    assert result.exit_code == 2
+    assert "--at: expected a time" in result.stderr
+
+
 def test_a_refusal_in_json_has_the_checks_and_nothing_that_was_not_proved(
     run: Run,
 ) -> None:
@@ -170,6 +203,25 @@ def test_a_refusal_in_json_has_the_checks_and_nothing_that_was_not_proved(
     assert found["claims"] is None
     assert found["simulated"] is None
     assert "proof signature" in result.stdout
+
+
+@pytest.mark.parametrize(("at", "code"), [((), 0), (("--at", "2026-06-01T12:00"), 5)])
+def test_what_vendors_said_since_counts_for_later_dates_only(
+    run: Run, tmp_path: Path, at: tuple[str, ...], code: int
+) -> None:
+    """Another chip's certificates: whatever they count for is refused."""
+    made, other = Made(), Made(platform=SimulatedPlatform(chip_id=bytes(64)))
+    proof, since = tmp_path / "run.proof", tmp_path / "since.pem"
+    proof.write_bytes(encode_proof_file(made.file()))
+    since.write_bytes(other.attestation.evidence.endorsements[0].content)
+    words = ("--simulation", "--endorsements", since, "--json", *at)
+
+    result = run("proof", "verify", proof, *words)
+
+    assert result.exit_code == code
+    today = fields(result)["today"]
+    assert isinstance(today, dict)
+    assert today["refusals"][0].startswith("report signature")
 
 
 def test_a_release_policy_refuses_a_simulated_proof(run: Run, tmp_path: Path) -> None:
@@ -207,6 +259,37 @@ def test_a_disclosure_verifies_and_holds_neither_salt_nor_other_tensors(
     assert to.read_bytes() == (DATA / "disclosed.proof").read_bytes()
 
 
+def test_an_input_and_an_output_of_one_name_are_told_apart(
+    run: Run, tmp_path: Path
+) -> None:
+    """The name would move the cursor up, too."""
+    name = "x\x1b[A"
+    inputs, outputs = (
+        (Tensor.of(name, np.array([number], "<i8")),) for number in (1, 2)
+    )
+    ran = making.run(
+        inputs=making.committed(Side.INPUT, *inputs),
+        outputs=making.committed(Side.OUTPUT, *outputs),
+    )
+    made = Made()
+    file = made.file(made.claims(run=ran), opening=making.opening(inputs, outputs))
+    path = tmp_path / "x.proof"
+    Proof(file).disclose(inputs=[name], outputs=[name]).save_to_file(path)
+
+    shown = run("proof", "verify", path, "--simulation")
+    told = fields(run("proof", "verify", path, "--simulation", "--json"))["disclosed"]
+    assert isinstance(told, list)
+
+    assert shown.exit_code == 0
+    assert "disclosed input: x\\x1b[A INT64, 1: 1" in shown.stdout
+    assert "disclosed output: x\\x1b[A INT64, 1: 2" in shown.stdout
+    assert "\x1b[A" not in shown.stdout
+    assert [(each["side"], each["data"]) for each in told] == [
+        ("input", [1]),
+        ("output", [2]),
+    ]
+
+
 def test_an_input_is_disclosed_likewise(run: Run, tmp_path: Path) -> None:
     to = tmp_path / "text.proof"
     words = ("--input", "text", "--to", to, "--json")
@@ -233,3 +316,25 @@ def test_what_is_not_there_is_not_disclosed(
 
     assert run("proof", "disclose", DATA / file, *words, "--to", to).exit_code == 2
     assert not to.exists()
+
+
+def test_a_disclosure_does_not_take_the_place_of_what_it_is_from(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "opened.proof"
+    path.write_bytes((DATA / "opened.proof").read_bytes())
+    link = tmp_path / "link.proof"
+    link.symlink_to(path)
+
+    result = run("proof", "disclose", path, "--output", "label", "--to", link)
+
+    assert result.exit_code == 2
+    assert "salt" in result.stderr
+    assert path.read_bytes() == (DATA / "opened.proof").read_bytes()
+
+
+def test_what_is_named_twice_is_revealed_once(run: Run, tmp_path: Path) -> None:
+    words = ("--output", "label", "--output", "label", "--to", tmp_path / "to.proof")
+    result = run("proof", "disclose", DATA / "opened.proof", *words, "--json")
+
+    assert fields(result)["outputs"] == ["label"]

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.proofs.making import Made
 from typer.testing import Result
 
+from blindai.attester.simulated_report import GUEST_POLICY, SimulatedPlatform
 from blindai.protocol.proof_file import encode_proof_file
 
 Run = Callable[..., Result]
@@ -68,3 +70,38 @@ def test_a_chain_with_a_proof_that_is_refused_is_refused(run: Run) -> None:
 
     assert result.exit_code == 5
     assert "other-key.proof" in result.stderr
+
+
+DEBUG_BIT = 0x80000  # AMD 56860, table 10
+POLICY = """\
+version = 1
+insecure_accept_simulation = true
+
+[sev-snp]
+insecure_allow_debug = true
+measurements = ["{}"]
+"""
+
+
+@pytest.mark.parametrize("command", ["chain", "verify"])
+def test_what_proves_nothing_is_warned_of(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    platform = SimulatedPlatform(guest_policy=GUEST_POLICY | DEBUG_BIT)
+    proof, policy = tmp_path / "0.proof", tmp_path / "policy.toml"
+    proof.write_bytes(encode_proof_file(Made(platform=platform).file()))
+    policy.write_text(POLICY.format(platform.measurement.hex()))
+
+    result = run("proof", command, proof, "--policy", policy, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert "warning: this proof is of a SIMULATED enclave" in result.stderr
+    assert "warning: this proof is of an enclave in DEBUG mode" in result.stderr
+
+
+def test_a_warning_is_given_once(run: Run, proved: Path) -> None:
+    files = [proved / f"{number}.proof" for number in range(3)]
+
+    result = run("proof", "chain", *files, "--simulation")
+
+    assert result.stderr.count("SIMULATED") == 1

@@ -81,6 +81,45 @@ def test_a_changed_proof_of_the_original_is_refused(
 
 
 @needs_vectors
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("a003020102", "a003020103", id="version"),
+        pytest.param("300d820b", "300d830b", id="a name's kind"),
+        pytest.param("06052b060103020420", "06052b06010302041f", id="a length"),
+        pytest.param("06052b06010302", "06052b06010303", id="no key"),
+        pytest.param("06052b06010301", "06052b06010302", id="two keys"),
+    ],
+)
+def test_a_malformed_certificate_of_the_original_is_refused(
+    run: Run, old_policy: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    data, before = LEGACY.read_bytes(), bytes.fromhex(old)
+    place = data.rindex(before)
+    path = tmp_path / "changed.proof"
+    after = bytes.fromhex(new)
+    path.write_bytes(data[:place] + after + data[place + len(after) :])
+
+    result = run("proof", "verify", path, "--policy", old_policy)
+
+    assert result.exit_code in {4, 5, 6}, result.stdout
+
+
+@needs_vectors
+@pytest.mark.parametrize("option", ["--inputs", "--endorsements"])
+def test_nothing_that_is_given_is_left_out_silently(
+    run: Run, old_policy: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "in.json").write_text("[1]")
+    words = ("--policy", old_policy, option, tmp_path / "in.json")
+
+    result = run("proof", "verify", LEGACY, *words)
+
+    assert result.exit_code == 2
+    assert "original" in result.stderr
+
+
+@needs_vectors
 def test_a_proof_of_the_original_cannot_be_disclosed(run: Run, tmp_path: Path) -> None:
     words = ("--output", "x", "--to", tmp_path / "out")
 

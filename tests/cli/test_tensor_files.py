@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blindai.cli.predict import _print_outputs, first_values
-from blindai.cli.tensor_files import save_outputs, to_json
+from blindai.cli.tensor_files import load_inputs, save_outputs, to_json
 from blindai.client.output import Tensor
 from blindai.client.results import PredictResponse
 from blindai.errors import ConfigurationError
@@ -80,3 +83,56 @@ def test_a_single_number_has_a_shape_in_words(
     _print_outputs(answer, None)
 
     assert "one number" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Inputs as NumPy writes them, by suffix."""
+    folder = tmp_path_factory.mktemp("inputs")
+    array = np.arange(40, dtype=np.float32)
+    np.savez_compressed(folder / "in.npz", x=array)
+    np.save(folder / "in.npy", array)
+    return {each.suffix: each.read_bytes() for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_is_a_mistake_of_use(
+    whole: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+    suffix: str,
+    data: st.DataObject,
+) -> None:
+    damaged = bytearray(whole[suffix])
+    places = st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=8)
+    for place in data.draw(places):
+        damaged[place] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
+    path.write_bytes(damaged)
+
+    with contextlib.suppress(ConfigurationError):
+        load_inputs(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new"),
+    [
+        pytest.param(".npz", b"-\x00\x00\x00\x08", b"-\x00\x00\x00\x07", id="a method"),
+        pytest.param(".npy", b"'shape'", b"'sha((e", id="brackets"),
+        pytest.param(".npy", b"(40,)", b"(040,", id="a number"),
+    ],
+)
+def test_a_damaged_file_is_a_mistake_of_use(
+    whole: dict[str, bytes], tmp_path: Path, suffix: str, old: bytes, new: bytes
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    assert old in whole[suffix]
+    path.write_bytes(whole[suffix].replace(old, new))
+
+    with pytest.raises(ConfigurationError, match=f"cannot be read as {suffix}"):
+        load_inputs(path)
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_inputs(tmp_path / "none.npy")

@@ -13,6 +13,7 @@ from blindai.proofs import Comparison, Verdict, compare, differences
 from blindai.proofs.comparison import largest_difference
 from blindai.protocol.commitments import Side
 from blindai.protocol.datatypes import Datatype
+from blindai.protocol.proof import Batch
 from blindai.protocol.tensor import Tensor
 
 ELSEWHERE = replace(RUNTIME, version="1.23.0", cpu=("avx", "avx512f"))
@@ -62,6 +63,29 @@ def test_where_something_else_computes_nothing_follows() -> None:
     )
 
 
+def test_other_outputs_beside_rows_that_are_not_here_say_nothing() -> None:
+    together = run(
+        outputs=committed(Side.OUTPUT, *THEN), batch=Batch(requests=2, rows=5)
+    )
+
+    found = compare(together, SALT, NEAR, RUNTIME, then=THEN)
+
+    assert found.verdict is Verdict.NOT_COMPARABLE
+    assert found.differs == (
+        "batch: 2 requests of 5 rows then, one and its copies here",
+    )
+    assert compare(together, SALT, THEN, RUNTIME).verdict is Verdict.IDENTICAL
+
+
+def test_integers_beyond_the_precision_of_floating_point_differ() -> None:
+    then, now = (numbers(2**60 + more, kind="<i8") for more in (0, 1))
+    ran = run(outputs=committed(Side.OUTPUT, then))
+
+    found = compare(ran, SALT, [now], RUNTIME, then=[then], tolerance=0.0)
+
+    assert (found.verdict, found.largest) == (Verdict.DIFFERENT, 1.0)
+
+
 def test_without_the_outputs_of_then_no_tolerance_is_judged() -> None:
     found = compare(
         run(outputs=committed(Side.OUTPUT, *THEN)), SALT, NEAR, RUNTIME, tolerance=9.0
@@ -91,6 +115,19 @@ def test_fewer_features_are_told() -> None:
         pytest.param((numbers(np.inf),), (numbers(1),), np.inf, id="infinity once"),
         pytest.param((numbers(),), (numbers(),), 0.0, id="no elements"),
         pytest.param((), (), 0.0, id="no tensors"),
+        pytest.param(
+            (numbers(-128, 1, kind="i1"),), (numbers(127, 1, kind="i1"),), 255, id="i8"
+        ),
+        pytest.param(
+            (numbers(-(2**63), kind="<i8"),),
+            (numbers(2**63 - 1, kind="<i8"),),
+            2.0**64,
+            id="all of 64 bits",
+        ),
+        pytest.param(
+            (numbers(0, kind="<u8"),), (numbers(2**63, kind="<u8"),), 2.0**63, id="u64"
+        ),
+        pytest.param((numbers(1, kind="?"),), (numbers(0, kind="?"),), 1, id="?"),
         pytest.param((numbers(1),), (numbers(1, name="z"),), None, id="names"),
         pytest.param((numbers(1),), (numbers(1, kind="<i4"),), None, id="types"),
         pytest.param((numbers(1),), (numbers(1, 2),), None, id="shapes"),

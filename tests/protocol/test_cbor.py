@@ -13,6 +13,7 @@ from blindai.errors import ProtocolError
 from blindai.protocol.cbor import (
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_ITEMS,
     decode,
     decode_claims,
     decode_loosely,
@@ -311,3 +312,40 @@ def test_more_can_be_read_where_it_is_asked_for() -> None:
         decode(large)
     assert decode(large, MAX_BYTES + 8) == bytes(MAX_BYTES)
     assert decode_loosely(large, MAX_BYTES + 8) == bytes(MAX_BYTES)
+
+
+def long(items: bytes) -> bytes:
+    """An array of as many as there are, behind a string that makes it long."""
+    return b"\x82" + encode(bytes(MAX_BYTES)) + items
+
+
+MANY = encode([[]] * (MAX_ITEMS + 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(long(MANY), id="arrays"),
+        pytest.param(long(encode([2**40] * (MAX_ITEMS + 1))), id="numbers"),
+        pytest.param(long(encode(["x" * 300] * (MAX_ITEMS + 1))), id="text"),
+        pytest.param(b"\xa1\x61a" * (MAX_ITEMS + MAX_BYTES), id="maps in maps"),
+    ],
+)
+@pytest.mark.parametrize("read", [decode, decode_loosely])
+def test_what_is_long_has_few_items(read: Callable[..., object], data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="at most 65536 items"):
+        read(data, 1 << 30)
+
+
+def test_as_many_items_as_may_be_are_read() -> None:
+    some = encode([[]] * (MAX_ITEMS - 3))
+
+    assert decode(long(some), 1 << 30) == [bytes(MAX_BYTES), [[]] * (MAX_ITEMS - 3)]
+
+
+@pytest.mark.parametrize(
+    "items", [b"\x9f" + MANY, b"\x1c" + MANY, b"\x5b" + b"\xff" * 8, b"\x1b\x00", b""]
+)
+def test_what_is_long_and_no_cbor_is_refused_as_that(items: bytes) -> None:
+    with pytest.raises(ProtocolError, match="well-formed"):
+        decode(long(items), 1 << 30)

@@ -17,6 +17,7 @@ from blindai.inference.model import ModelInfo, ModelSpec
 from blindai.inference.service import InferResult
 from blindai.protocol import byte_field, cose, proof
 from blindai.protocol.commitments import Side, commit
+from blindai.protocol.datatypes import Datatype
 from blindai.protocol.names import PROOF_HEADER, PROOF_SALT_HEADER, PROVE_HEADER
 from blindai.protocol.proof import Batch, Claims, Runtime
 from blindai.protocol.tensor import Tensor
@@ -119,6 +120,15 @@ def test_a_malformed_salt_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("always", [False, True])
+def test_two_salts_are_refused(*, always: bool) -> None:
+    asked = request(byte_field.encode(SALT))
+    asked.scope["headers"] *= 2
+
+    with pytest.raises(InvalidRequestError, match=PROVE_HEADER):
+        prover(always=always).wanted(asked)
+
+
+@pytest.mark.parametrize("always", [False, True])
 def test_without_the_seal_nothing_is_signed(*, always: bool) -> None:
     value = None if always else byte_field.encode(SALT)
 
@@ -152,6 +162,33 @@ def test_large_tensors_are_committed_to_likewise() -> None:
 
     assert claims.run is not None
     assert claims.run.inputs == commit(SALT, Side.INPUT, [large])
+
+
+def strings(count: int, size: int) -> Tensor:
+    array = np.array([b"x" * size] * count, object)
+    return Tensor("x", Datatype.BYTES, (count,), array)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "others_wait"),
+    [
+        pytest.param(Tensor.of("x", np.zeros(1 << 15, "<f4")), True, id="few numbers"),
+        pytest.param(Tensor.of("x", np.zeros(1 << 17, "<f4")), False, id="many"),
+        pytest.param(strings(16, 16), True, id="short strings"),
+        pytest.param(strings(1, 1 << 19), False, id="a long string"),
+        pytest.param(strings(1 << 14, 0), False, id="many strings"),
+    ],
+)
+def test_other_requests_wait_for_little_to_be_hashed(
+    tensor: Tensor, *, others_wait: bool
+) -> None:
+    async def run() -> bool:
+        others: list[int] = []
+        asyncio.get_running_loop().call_soon(others.append, 1)
+        await prover().predict(wanted(), [tensor], InferResult((Y,), MODEL, 0.1, BATCH))
+        return not others
+
+    assert asyncio.run(run()) is others_wait
 
 
 def test_an_upload_is_signed_with_its_nonce() -> None:

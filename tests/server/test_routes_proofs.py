@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from tests.server.conftest import seal
 
-from blindai.protocol import byte_field, cose, keyset, proof
+from blindai.proofs import Link, judge_chain
+from blindai.protocol import byte_field, cose, keyset, proof, tensors
 from blindai.protocol.attestation import parse_attestation
 from blindai.protocol.commitments import Side, commit
 from blindai.protocol.tensor import Tensor
@@ -89,6 +91,60 @@ async def test_a_refusal_is_not_signed(v2: V2) -> None:
 
     assert answer.status == 400
     assert b"blindai-proof" not in answer.fields
+
+
+async def test_what_cannot_be_answered_takes_no_number(v2: V2) -> None:
+    """JSON has no form for what infinity gives: nobody would have the proof."""
+    request = tensors.encode_request(
+        tensors.InferRequest(inputs=(Tensor.of("x", X * np.inf),))
+    )
+    length = (
+        tensors.HEADER_LENGTH.lower().encode(),
+        str(request.header_length).encode(),
+    )
+    content = b"".join(request.buffers)
+    refused = await v2.ask("POST", "/v2/models/add/infer", content, (*PROVE, length))
+    claims = proved(await infer(v2), await attested(v2))
+
+    assert (refused.status, claims.sequence, claims.previous) == (400, 0, None)
+
+
+async def test_proofs_of_many_at_once_are_one_whole_chain(v2: V2, add: bytes) -> None:
+    """Runs, uploads of new versions, refusals and deadlines, all at the same time."""
+    late = BODY.replace(b'{"inputs"', b'{"parameters": {"timeout": 1}, "inputs"')
+    path = "/v2/models/add/infer"
+    asked = [
+        call
+        for number in range(16)
+        for call in (
+            infer(v2),
+            infer(v2),
+            v2.ask("POST", path, b"{}", PROVE),
+            v2.ask("POST", path, late, PROVE),
+            v2.ask("PUT", f"/v2/models/m{number % 5}", add, (*PROVE, OWNER)),
+        )
+    ]
+
+    answers = await asyncio.gather(*asked)
+
+    instance = (await attested(v2)).instance
+    signed = [each for each in answers if each.status in {200, 201}]
+    (chain,) = judge_chain(link(each, instance) for each in signed)
+    assert chain.whole
+    assert len(chain.links) == len(signed) >= 32
+    assert {each.status for each in answers} >= {200, 201, 400, 504}
+
+
+def link(answer: Opened, instance: bytes) -> Link:
+    data = byte_field.parse(answer.fields[b"blindai-proof"].decode(), "proof")
+    claims = proof.parse_claims(cose.parse(data, proof.KIND).payload)
+    return Link(
+        label="",
+        instance=instance,
+        sequence=claims.sequence,
+        digest=proof.digest(data),
+        previous=claims.previous,
+    )
 
 
 async def test_where_all_is_signed_the_salt_comes_along(

@@ -52,7 +52,11 @@ def print_error(error: BlindAIError) -> None:
 
 def warn_of_simulation() -> None:
     """Say that a simulated enclave protects nothing."""
-    words = "this enclave is SIMULATED and protects nothing; send no real data"
+    warn("this enclave is SIMULATED and protects nothing; send no real data")
+
+
+def warn(words: str) -> None:
+    """Say what whoever goes on should know."""
     _line("warning", "bold red", words, err())
 
 

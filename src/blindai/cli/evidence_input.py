@@ -89,7 +89,7 @@ def load(path: Path) -> bytes:
 
 
 def choose_time(text: str | None) -> datetime:
-    """The time that `--at` means; UTC where it names no zone, now if it is left out.
+    """The time that `--at` means, in UTC, also where it names no zone; now if left out.
 
     Raises:
         CommandError: If it is no time.
@@ -98,12 +98,12 @@ def choose_time(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise CommandError(
             f"--at: expected a time, got {text!r}",
             "Write it as 2025-06-24 or 2025-06-24T12:00:00Z.",
         ) from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def choose_nonce(text: str | None) -> bytes | None:

@@ -46,7 +46,8 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.WITHIN_TOLERANCE: "`proof replay`: not the same bits, but as near as "
     "--tolerance asks.",
     Exit.DIFFERENT: "`proof replay`: other outputs, though the same computes.",
-    Exit.NOT_COMPARABLE: "`proof replay`: other outputs, and something else computes.",
+    Exit.NOT_COMPARABLE: "`proof replay`: other outputs, from which nothing follows: "
+    "something else computes, or was beside it.",
     Exit.GAP: "`proof chain`: a proof is missing.",
     Exit.REPEAT: "`proof chain`: a proof is there twice.",
     Exit.FORK: "`proof chain`: two proofs contradict each other.",

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -34,8 +33,10 @@ from blindai.protocol.attestation import (
     Endorsement,
     Evidence,
 )
+from blindai.protocol.cose import KEY_BYTES
 from blindai.protocol.endorsements import parse_endorsements
 from blindai.verifier.alone import verify_evidence
+from blindai.verifier.certificates import parse_certificate
 from blindai.verifier.procedure import Procedure, judge
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _HEAD: Final = re.compile(
 _SIGNED: Final = re.compile(
     rb'\{"\w+":(.*),"signature":"([0-9a-fA-F]{128})"\}\s*', re.DOTALL
 )
-_KEY_EXTENSION: Final = x509.ObjectIdentifier("1.3.6.1.3.2")
+_KEY_EXTENSION: Final = bytes.fromhex("2b06010302")  # 1.3.6.1.3.2, in DER
 _SOURCE: Final = "BlindAI 0.5, proof_files.proto"
 _MAX_SECONDS: Final = 253402300799  # 9999-12-31T23:59:59Z, the last of a datetime
 
@@ -188,17 +189,12 @@ def _signing_key(held: bytes) -> bytes:
     Raises:
         EvidenceError: If there is none.
     """
-    try:
-        certificate = x509.load_der_x509_certificate(held)
-        extension = certificate.extensions.get_extension_for_oid(_KEY_EXTENSION)
-    except (ValueError, x509.ExtensionNotFound) as error:
+    extension = parse_certificate(held).extensions.get(_KEY_EXTENSION)
+    if extension is None or len(extension.value) != KEY_BYTES:
         raise EvidenceError(
-            "enclave_held_data: expected a certificate with a signing key"
-        ) from error
-    value = extension.value
-    if not isinstance(value, x509.UnrecognizedExtension) or len(value.value) != 32:
-        raise EvidenceError("enclave_held_data: expected a signing key of 32 bytes")
-    return value.value
+            f"enclave_held_data: expected a certificate with a key of {KEY_BYTES} bytes"
+        )
+    return extension.value
 
 
 def _collateral(data: bytes) -> Endorsement:

@@ -133,7 +133,7 @@ def print_facts(facts: dict[str, str]) -> None:
     screen = console.out()
     screen.print()
     for label, value in facts.items():
-        screen.print(f"{label:14} {printable(value)}", soft_wrap=True)
+        screen.print(printable(f"{label:14} {value}"), soft_wrap=True)
 
 
 def print_later(outcome: Outcome) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from blindai.cli.about import about
-from blindai.cli.evidence_options import AtOption
 from blindai.cli.target import JsonOption, PolicyOption, SimulationOption, accepted
 
 SHOW = "Example: blindai proof show run.proof"
@@ -49,6 +48,16 @@ ProofAtOption = Annotated[
         "proof's own date, if not given.",
     ),
 ]
+LaterEndorsementsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--endorsements",
+        metavar="FILE",
+        help="What vendors have said since (see `blindai endorsements fetch`): for "
+        "today and for --at in place of what says the same in the proof. Give it "
+        "several times for several.",
+    ),
+]
 
 app = typer.Typer(help="What an enclave signed, in files.", no_args_is_help=True)
 
@@ -69,13 +78,14 @@ def show(file: FileArgument, *, as_json: JsonOption = False) -> None:
     proof_show.run(file, as_json=as_json)
 
 
-def verify(
+def verify(  # noqa: PLR0913  one argument an option
     file: FileArgument,
     *,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
     inputs: InputsOption = None,
     at: ProofAtOption = None,
+    endorsements: LaterEndorsementsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a proof up to its vendor's root, under a policy, and print each check.
@@ -95,6 +105,7 @@ def verify(
             policy=accepted(policy, simulation=simulation),
             inputs=inputs,
             at=at,
+            endorsements=tuple(endorsements or ()),
             as_json=as_json,
         )
     )
@@ -173,7 +184,7 @@ def replay(  # noqa: PLR0913  one argument an option
     ] = None,
     policy: PolicyOption = None,
     simulation: SimulationOption = False,
-    at: AtOption = None,
+    at: ProofAtOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a proof, run the model again on this machine, and compare bits.

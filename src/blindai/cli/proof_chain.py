@@ -10,8 +10,9 @@ from blindai import proofs
 from blindai.cli import console
 from blindai.cli.exits import Exit
 from blindai.cli.proof_input import load
+from blindai.cli.proof_words import warn_of_worthless
 from blindai.errors import AttestationError
-from blindai.proofs import Chain, Link
+from blindai.proofs import Chain, Link, ProofResult
 from blindai.protocol import keyset
 from blindai.text import printable
 
@@ -28,7 +29,9 @@ def run(files: tuple[Path, ...], policy: Policy, *, as_json: bool) -> None:
         BlindAIError: If a proof is not accepted.
         Exit: If something is missing, contradicts itself or is there twice.
     """
-    chains = proofs.judge_chain([_link(path, policy) for path in files])
+    found = [_verify(path, policy) for path in files]
+    warn_of_worthless(result for _, result in found)
+    chains = proofs.judge_chain(link for link, _ in found)
     if as_json:
         console.print_json([_fields(chain) for chain in chains])
     else:
@@ -39,20 +42,21 @@ def run(files: tuple[Path, ...], policy: Policy, *, as_json: bool) -> None:
         raise typer.Exit(code)
 
 
-def _link(path: Path, policy: Policy) -> Link:
+def _verify(path: Path, policy: Policy) -> tuple[Link, ProofResult]:
     proof = load(path)
     try:
-        claims = proofs.verify(proof.file, policy=policy).claims
+        result = proofs.verify(proof.file, policy=policy)
     except AttestationError as error:
         error.message = f"{path.name}: {error.message}"
         raise
-    return Link(
+    link = Link(
         label=str(path),
         instance=keyset.parse_keyset(proof.file.attestation.keyset).instance,
-        sequence=claims.sequence,
+        sequence=result.claims.sequence,
         digest=proof.digest,
-        previous=claims.previous,
+        previous=result.claims.previous,
     )
+    return link, result
 
 
 def _exit(chain: Chain) -> Exit:

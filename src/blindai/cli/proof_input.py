@@ -11,7 +11,7 @@ from blindai.cli.lookalikes import given_for_proof
 from blindai.client.inputs import as_tensors
 from blindai.client.proof import Proof, read_file
 from blindai.client.results import TensorSpec
-from blindai.errors import EvidenceError
+from blindai.errors import EvidenceError, TensorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def load_expected(path: Path | None, proof: Proof) -> tuple[Tensor, ...] | None:
     Where the proof file has no salt, nothing is read: nothing can be compared.
 
     Raises:
-        TensorError: If they are not of the names and types that were sent.
+        CommandError: If they are not of the names and types that were sent.
         ConfigurationError: If the file cannot be read.
     """
     if path is None:
@@ -76,13 +76,19 @@ def load_inputs(path: Path, opening: Opening) -> tuple[Tensor, ...]:
     """The inputs of a file, named and typed as those of a proof.
 
     Raises:
-        TensorError: If they are not of the names and types that were sent.
+        CommandError: If they are not of the names and types that were sent.
         ConfigurationError: If the file cannot be read.
     """
     specs = [
         TensorSpec(each.name, each.datatype, each.shape) for each in opening.inputs
     ]
-    return as_tensors(tensor_files.load_inputs(path), specs)
+    try:
+        return as_tensors(tensor_files.load_inputs(path), specs)
+    except TensorError as error:
+        raise CommandError(
+            f"{path.name}: {error.message}",
+            "See names, types and shapes with `blindai proof show`.",
+        ) from error
 
 
 def _ours(data: bytes) -> Proof:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,28 +15,37 @@ from blindai import proofs
 from blindai.cli import console
 from blindai.cli.evidence_input import choose_time
 from blindai.cli.exits import CommandError, Exit
+from blindai.cli.extras import needs
 from blindai.cli.proof_input import load, load_inputs
+from blindai.cli.proof_words import warn_of_worthless
 from blindai.client.model_file import ModelStream, find_model
-from blindai.errors import ConflictError
+from blindai.errors import ProofError
 from blindai.inference import sandbox
 from blindai.inference.arrivals import Upload
-from blindai.inference.identity import has_extensions
+from blindai.inference.batches import has_rows
+from blindai.inference.identity import has_extensions, identify
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.worker.processes import ProcessLimits
 from blindai.proofs import Comparison, Verdict
 from blindai.protocol.tensor import Tensor
+from blindai.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from blindai.client.proof import Proof
     from blindai.protocol.proof import Claims, Run, Runtime
     from blindai.protocol.proof_file import Opening
     from blindai.verifier import Policy
 
 _LONGEST_S: Final = 600.0
 _MOST_THREADS: Final = 256
+_MOST_ROWS: Final = 65536  # of a batch, as the configuration has it
 _NAME: Final = "replayed"
+_UNPROVED_NAMES: Final = (
+    "outputs: which were asked for is not proved, as the file has not their elements"
+)
 _EXITS: Final = {
     Verdict.IDENTICAL: Exit.OK,
     Verdict.WITHIN_TOLERANCE: Exit.WITHIN_TOLERANCE,
@@ -64,21 +73,33 @@ class Request:
     as_json: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What a model gave here.
+
+    Attributes:
+        outputs: Those that it gave then, as far as that is known.
+        runtime: What computed.
+        all_of_them: Whether these are all outputs that the model has.
+    """
+
+    outputs: Sequence[Tensor]
+    runtime: Runtime
+    all_of_them: bool
+
+
 def run(request: Request) -> None:
     """Verify, run again, and print how the two compare.
 
     Raises:
-        CommandError: If the file has not what it takes.
+        CommandError: If the file has not what it takes, or an option is wrong.
         BlindAIError: If the proof is not accepted, or is of another model.
         Exit: If the outputs are not the same.
     """
+    _require_number(request.tolerance)
     proof = load(request.file)
-    opening = proof.file.opening
-    if opening is None:
-        raise CommandError(
-            "proof: expected it with its salt, got it without",
-            "Save the response, or the proof with salts=True.",
-        )
+    ran, opening = _parts(proof)
+    _require_engine(ran.runtime)
     inputs = load_inputs(request.inputs, opening)
     result = proofs.verify(
         proof.file,
@@ -86,24 +107,66 @@ def run(request: Request) -> None:
         at=None if request.at is None else choose_time(request.at),
         expected=proofs.Expected(inputs=inputs),
     )
-    claims = result.claims
-    if claims.run is None:
+    warn_of_worthless([result])
+    then = _then(opening)
+    again = asyncio.run(_again(request, result.claims, ran, opening, inputs))
+    compared = proofs.compare(
+        ran,
+        opening.salt,
+        again.outputs,
+        again.runtime,
+        then=then,
+        tolerance=request.tolerance,
+    )
+    if compared.verdict is Verdict.DIFFERENT and then is None and not again.all_of_them:
+        compared = replace(
+            compared, verdict=Verdict.NOT_COMPARABLE, differs=(_UNPROVED_NAMES,)
+        )
+    _tell(request, compared)
+
+
+def _require_number(tolerance: float | None) -> None:
+    """Whether two elements can be that far apart.
+
+    Raises:
+        CommandError: If it is infinite, or no number.
+    """
+    if tolerance is not None and not np.isfinite(tolerance):
+        raise CommandError(
+            f"--tolerance: expected a number, got {tolerance}",
+            "Say how far two elements may be apart.",
+        )
+
+
+def _parts(proof: Proof) -> tuple[Run, Opening]:
+    """What ran, and what opens the commitments to it; nothing is believed for that.
+
+    Raises:
+        CommandError: If one is missing.
+    """
+    ran, opening = proof.claims.run, proof.file.opening
+    if ran is None:
         raise CommandError(
             "proof: expected one of a run, got one of an upload",
             "An upload computes nothing that could be compared.",
         )
-    if result.simulated:
-        console.warn_of_simulation()
-    outputs, here = asyncio.run(_again(request, claims, claims.run, opening, inputs))
-    compared = proofs.compare(
-        claims.run,
-        opening.salt,
-        outputs,
-        here,
-        then=_then(opening),
-        tolerance=request.tolerance,
-    )
-    _tell(request, compared)
+    if opening is None:
+        raise CommandError(
+            "proof: expected it with its salt, got it without",
+            "Save the response, or the proof with salts=True.",
+        )
+    return ran, opening
+
+
+def _require_engine(then: Runtime) -> None:
+    """Whether there is what runs models here.
+
+    Raises:
+        CommandError: If it is not installed: who only asks enclaves does not need it.
+    """
+    extensions = has_extensions(then)
+    with needs("extensions" if extensions else "server"):
+        identify(then.threads, extensions=extensions)
 
 
 def _then(opening: Opening) -> Sequence[Tensor] | None:
@@ -118,11 +181,11 @@ async def _again(
     then: Run,
     opening: Opening,
     inputs: Sequence[Tensor],
-) -> tuple[Sequence[Tensor], Runtime]:
+) -> _Again:
     """Run the model as it ran then, as far as this machine can.
 
     Raises:
-        ConflictError: If the file is another model.
+        ProofError: If the file is another model.
         BlindAIError: If it is not admitted, or does not run.
     """
     settings = ServiceSettings(
@@ -133,48 +196,42 @@ async def _again(
             extensions=has_extensions(then.runtime),
         ),
     )
-    rows, repeats = _repeats(then, inputs)
-    wanted = tuple(each.name for each in opening.outputs)
     async with InferenceService(settings) as service:
         with service.spool() as spool:
             for piece in ModelStream(find_model(request.model), None):
                 await spool.write(piece)
             if spool.digest != claims.model.digest.hex():
-                raise ConflictError(
+                raise ProofError(
                     f"model: expected SHA-256 {claims.model.digest.hex()},"
                     f" got {spool.digest}"
                 )
-            await service.upload(_NAME, "", spool, Upload(now=datetime.now(UTC)))
+            how = Upload(now=datetime.now(UTC))
+            spec = (await service.upload(_NAME, "", spool, how)).spec
+        all_of_them = then.outputs.count == len(spec.outputs)
+        batched = then.batch.requests > 1 and has_rows(spec)
+        rows = min(then.batch.rows, _MOST_ROWS) if batched else 0
         result = await service.infer(
             _NAME,
-            [_repeat(each, repeats) for each in inputs],
+            [_repeat(each, rows) for each in inputs],
             time.monotonic() + _LONGEST_S,
-            outputs=wanted,
+            outputs=() if all_of_them else [each.name for each in opening.outputs],
         )
-        outputs = [
-            _first(each, rows) if repeats > 1 else each for each in result.outputs
-        ]
-        copies = [_copy(each) for each in outputs]
-        return copies, service.runtime
+        own = inputs[0].shape[0] if batched else None
+        outputs = [_copy(_first(each, own)) for each in result.outputs]
+        return _Again(outputs, service.runtime, all_of_them)
 
 
-def _repeats(then: Run, inputs: Sequence[Tensor]) -> tuple[int, int]:
-    """How many rows there are, and how often to repeat them for a batch as large."""
-    if then.batch.requests == 1 or not inputs:
-        return 0, 1
-    rows = inputs[0].shape[0]
-    return rows, max(1, -(-then.batch.rows // rows)) if rows else 1
-
-
-def _repeat(tensor: Tensor, times: int) -> Tensor:
-    if times == 1:
+def _repeat(tensor: Tensor, rows: int) -> Tensor:
+    """A tensor with its rows again and again, until they are so many."""
+    if not tensor.shape or not tensor.array.size or tensor.shape[0] >= rows:
         return tensor
-    array = np.concatenate([tensor.array] * times)
+    array = np.resize(tensor.array, (rows, *tensor.shape[1:]))
     return Tensor(tensor.name, tensor.datatype, array.shape, array)
 
 
-def _first(tensor: Tensor, rows: int) -> Tensor:
-    array = tensor.array[:rows]
+def _first(tensor: Tensor, rows: int | None) -> Tensor:
+    """The first rows of a tensor; all of it for None."""
+    array = tensor.array[:rows] if tensor.shape else tensor.array
     return Tensor(tensor.name, tensor.datatype, array.shape, array)
 
 
@@ -201,10 +258,12 @@ def _tell(request: Request, compared: Comparison) -> None:
     else:
         screen = console.out()
         screen.print(compared.verdict.value, style=_STYLES[compared.verdict])
-        if compared.largest:
+        if compared.largest is not None and compared.verdict is not Verdict.IDENTICAL:
             screen.print(f"largest difference: {compared.largest:g}")
+        if compared.verdict is Verdict.WITHIN_TOLERANCE:
+            screen.print(f"tolerance: {request.tolerance:g}")
         for each in compared.differs:
-            screen.print(f"differs: {each}", soft_wrap=True)
+            screen.print(f"differs: {printable(each)}", soft_wrap=True)
         screen.print(f"sandbox of the model: {held_back}", style="dim", soft_wrap=True)
     if code:
         raise typer.Exit(code)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
 import zipfile
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindai.client.output import Tensor
+
+# What `json`, `numpy` and `zipfile` raise over files that are damaged or too deep.
+_DAMAGED: Final = (
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_inputs(path: Path) -> object:
@@ -46,7 +59,7 @@ def load_inputs(path: Path) -> object:
         raise ConfigurationError(
             f"input {path}: cannot be read: {reason(error)}"
         ) from error
-    except (ValueError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         kind = path.suffix.lower()
         raise ConfigurationError(
             f"input {path}: cannot be read as {kind}: {_what_is_wrong(error)}"

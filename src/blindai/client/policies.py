@@ -16,6 +16,7 @@ from blindai.errors import ConfigurationError, reason
 from blindai.verifier import Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from blindai.proofs import ProofResult
@@ -110,21 +111,29 @@ def read_policy_file(path: Path) -> str:
 
 def warn_of_worthless(result: ProofResult) -> None:
     """Say, each time, that a proof which the policy let through proves nothing."""
+    for kind, words in why_worthless(result):
+        warnings.warn(words, kind, stacklevel=_callers())
+
+
+def why_worthless(result: ProofResult) -> Iterator[tuple[type[UserWarning], str]]:
+    """Why a proof proves nothing that the policy let through, and what it is called."""
     if result.attestation is None:
         return
     if result.simulated:
-        warnings.warn(
-            "this proof is of a SIMULATED enclave, whose keys are public: anybody can "
-            "have made it",
+        yield (
             SimulationWarning,
-            stacklevel=_callers(),
+            (
+                "this proof is of a SIMULATED enclave, whose keys are public: anybody"
+                " can have made it"
+            ),
         )
     if result.attestation.claims.debug:
-        warnings.warn(
-            "this proof is of an enclave in DEBUG mode: whoever ran it could read and "
-            "change what is in it",
+        yield (
             DebugWarning,
-            stacklevel=_callers(),
+            (
+                "this proof is of an enclave in DEBUG mode: whoever ran it could read"
+                " and change what is in it"
+            ),
         )
 
 

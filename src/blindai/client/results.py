@@ -193,7 +193,8 @@ class PredictResponse(SignedResponse):
     """A model's answer.
 
     Attributes:
-        output: Its outputs, in the model's order.
+        output: Its outputs, in the model's order; where the answer was loaded from a
+            file, in the file's, which nothing proves: take them by name (`outputs`).
         model_name: The model that ran.
         model_version: Its number.
         model_digest: SHA-256 of its ONNX file, 64 hexadecimal digits.

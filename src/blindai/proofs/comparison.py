@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blindai.protocol.commitments import Side, commit
-from blindai.protocol.datatypes import Datatype
+from blindai.protocol.datatypes import Array, Datatype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from blindai.protocol.proof import Run, Runtime
+    from blindai.protocol.proof import Batch, Run, Runtime
     from blindai.protocol.tensor import Tensor
 
 
@@ -56,8 +56,8 @@ def compare(
 
     1. What has the commitment that was signed is identical, wherever it was computed.
     2. What is within a declared tolerance of the outputs of then, is that.
-    3. Otherwise it is different, unless something else computes here: then nothing
-       follows from it.
+    3. Otherwise it is different, unless something else computes here, or rows of others
+       ran with it, which nobody has here: then nothing follows from it.
 
     Args:
         run: What was signed.
@@ -70,7 +70,7 @@ def compare(
     if commit(salt, Side.OUTPUT, outputs) == run.outputs:
         return Comparison(verdict=Verdict.IDENTICAL, largest=0.0)
     largest = None if then is None else largest_difference(then, outputs)
-    differs = differences(run.runtime, here)
+    differs = (*differences(run.runtime, here), *_companions(run.batch))
     if tolerance is not None and largest is not None and largest <= tolerance:
         verdict = Verdict.WITHIN_TOLERANCE
     elif differs:
@@ -94,6 +94,15 @@ def differences(then: Runtime, here: Runtime) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _companions(batch: Batch) -> Iterator[str]:
+    """What ran with it and is not here: other rows, which its own may have seen."""
+    if batch.requests > 1:
+        yield (
+            f"batch: {batch.requests} requests of {batch.rows} rows then, one and its"
+            " copies here"
+        )
+
+
 def largest_difference(then: Sequence[Tensor], now: Sequence[Tensor]) -> float | None:
     """The largest difference of two elements; None where there is none to name.
 
@@ -112,11 +121,23 @@ def _difference(then: Tensor, now: Tensor) -> float | None:
     alike = then.datatype is now.datatype and then.shape == now.shape
     if not alike or then.datatype is Datatype.BYTES:
         return None
+    if then.datatype is not Datatype.BF16 and then.datatype.numpy.kind in "iu":
+        return _whole_difference(then.array, now.array)
     with np.errstate(all="ignore"):
         before, after = (_numbers(each) for each in (then, now))
         same = (before == after) | (np.isnan(before) & np.isnan(after))
         apart = np.where(same, 0.0, np.abs(before - after))
     return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+def _whole_difference(before: Array, after: Array) -> float:
+    """Of integers, which floating-point numbers would round; 0 only if they are equal.
+
+    Of the larger less the smaller, 64 bits are the difference: it is below 2**64.
+    """
+    larger, smaller = np.maximum(before, after), np.minimum(before, after)
+    apart = larger.astype(np.uint64) - smaller.astype(np.uint64)
+    return float(apart.max(initial=0))
 
 
 def _numbers(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
+MAX_ITEMS: Final = 1 << 16
+"""Of what is longer than `MAX_BYTES`: one byte may become an object of 64."""
 # Keys of one byte come before all text, whichever of RFC 8949's two orders is meant.
 _SMALL: Final = range(-24, 24)
 
@@ -152,6 +154,8 @@ def _read(
         raise ProtocolError(
             f"CBOR: expected at most {max_bytes} bytes, got {len(data)}"
         )
+    if len(data) > MAX_BYTES:
+        _require_few_items(data)
     stream = BytesIO(data)
     decoder = cbor2.CBORDecoder(
         stream,
@@ -170,3 +174,28 @@ def _read(
             f"CBOR: expected one value, got {len(data) - stream.tell()} bytes after it"
         )
     return value
+
+
+def _require_few_items(data: bytes) -> None:
+    """Count items before any becomes an object.
+
+    Where bytes are not CBOR it stops: the decoder gets no further either.
+
+    Raises:
+        ProtocolError: If there are more than `MAX_ITEMS`.
+    """
+    place = 0
+    for _ in range(MAX_ITEMS + 1):
+        if place >= len(data):
+            return
+        major, argument = divmod(data[place], 32)
+        place += 1
+        if argument > 27:  # indefinite, or reserved
+            return
+        if argument > 23:
+            width = 1 << argument - 24
+            argument = int.from_bytes(data[place : place + width], "big")
+            place += width
+        if major in {2, 3}:  # bytes and text, which are one object
+            place += argument
+    raise ProtocolError(f"CBOR: expected at most {MAX_ITEMS} items, got more")

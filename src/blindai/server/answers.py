@@ -9,7 +9,7 @@ from starlette.responses import Response
 from blindai.protocol import tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from blindai.inference.model import ModelInfo, TensorSpec
     from blindai.inference.service import InferResult
@@ -43,15 +43,15 @@ def row(model: ModelInfo, versions: Sequence[ModelInfo]) -> dict[str, object]:
     }
 
 
-def outcome(
-    asked: InferRequest, result: InferResult, proof: Mapping[str, str]
-) -> Response:
+def outcome(asked: InferRequest, result: InferResult) -> Response:
     """What a model gave.
 
     Args:
         asked: What was asked of it.
         result: Its outputs.
-        proof: Fields that prove them, if any do.
+
+    Raises:
+        TensorError: If JSON has no form for a value, and JSON was asked for.
     """
     response = tensors.InferResponse(
         model_name=result.model.name,
@@ -65,10 +65,10 @@ def outcome(
     )
     body = tensors.encode_response(response, binary_outputs=asked.wants_binary)
     if body.header_length is None:
-        return Response(body.buffers[0], headers=proof, media_type="application/json")
+        return Response(body.buffers[0], media_type="application/json")
     return Response(
         b"".join(body.buffers),
-        headers={tensors.HEADER_LENGTH: str(body.header_length), **proof},
+        headers={tensors.HEADER_LENGTH: str(body.header_length)},
         media_type="application/octet-stream",
     )
 

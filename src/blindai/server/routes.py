@@ -162,10 +162,11 @@ class Routes:
                     deadline=time.monotonic() + self._timeout_s(asked),
                     digest=_pinned_digest(asked),
                 )
-            proof = {}
+            answer = outcome(asked, result)  # what has no form is refused, not signed
             if wanted is not None:
                 proof = await self._prover.predict(wanted, asked.inputs, result)
-            return outcome(asked, result, proof)
+                answer.headers.update(proof)
+            return answer
 
     async def upload(self, request: Request) -> Response:
         """Take an ONNX file in, under a name."""
