@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -114,16 +113,19 @@ def test_the_others_run_one_after_the_other_on_one_server(
         assert capsys.readouterr().out
 
 
-def test_what_commands_read_was_written_by_the_examples(
+@pytest.mark.filterwarnings("ignore::blindai.client.policies.SimulationWarning")
+def test_what_the_examples_write_is_verified_and_replayed(
     enclave: SimulatedEnclave,
 ) -> None:
     for block in blocks("python")[1:]:
-        with pytest.warns(SimulationWarning):
-            execute(block, enclave)
+        execute(block, enclave)
 
-    (replay,) = [each for each in commands() if "proof replay" in each]
-    words = [*shlex.split(replay)[1:], "--json"]
-    assert json.loads(CliRunner().invoke(app, words).stdout)["verdict"] == "IDENTICAL"
+    about_proofs = [each for each in commands() if each.startswith("blindai proof ")]
+    assert any("proof replay" in each for each in about_proofs)
+    for command in about_proofs:
+        done = CliRunner().invoke(app, shlex.split(command)[1:])
+
+        assert done.exit_code == 0, done.output
 
 
 def test_the_policy_file_of_the_first_example_counts(enclave: SimulatedEnclave) -> None:
@@ -156,20 +158,6 @@ def test_a_command_is_there_with_its_options(command: str) -> None:
 
     assert shown.exit_code == 0
     assert [option for option in options if option not in shown.output] == []
-
-
-@pytest.mark.filterwarnings("ignore::blindai.client.policies.SimulationWarning")
-def test_what_the_example_of_a_proof_writes_is_verified_and_replayed(
-    enclave: SimulatedEnclave,
-) -> None:
-    (block,) = [each for each in blocks("python") if "sign=True" in each]
-    execute(block, enclave)
-
-    for command in commands():
-        if command.startswith("blindai proof "):
-            done = CliRunner().invoke(app, shlex.split(command)[1:])
-
-            assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize(
