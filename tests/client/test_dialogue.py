@@ -152,3 +152,8 @@ def test_a_digest_may_be_in_upper_case() -> None:
 def test_a_digest_that_is_none_is_refused(digest: Any) -> None:  # noqa: ANN401  any object
     with pytest.raises(ConfigurationError, match="model_digest: expected 64"):
         Prediction(inputs=[1.0], model_digest=digest)
+
+
+def test_one_string_is_no_tuple_of_outputs() -> None:
+    with pytest.raises(ConfigurationError, match=r"got a string: \('label',\)"):
+        Prediction(inputs=[1.0], outputs="label")  # type: ignore[arg-type]  # the point

@@ -93,7 +93,7 @@ class Prediction:
     """What `predict` is asked for; see there.
 
     Raises:
-        ConfigurationError: If digest or time are none.
+        ConfigurationError: If digest or time are none, or outputs are one string.
     """
 
     inputs: object = field(repr=False)
@@ -110,6 +110,11 @@ class Prediction:
             require_seconds(self.timeout_s)
         if self.model_digest is not None:
             object.__setattr__(self, "model_digest", _digest(self.model_digest))
+        if isinstance(self.outputs, str):
+            raise ConfigurationError(
+                "outputs: expected a tuple of names, got a string:"
+                f" ({self.outputs!r},) is a tuple"
+            )
 
     def call(self, model: ModelInfo) -> Call[PredictResponse]:
         """The call that runs a model; its salt, if it has one, serves it alone."""
