@@ -74,7 +74,7 @@ def test_wrong_options_end_with_2(
 
 
 def test_an_api_key_is_in_no_repr() -> None:
-    target = choose_target("http://a", None, simulation=True, api_key="bai_secret")
+    target = choose_target("http://a", simulation=True, api_key="bai_secret")
 
     assert "bai_secret" not in repr(target)
 

@@ -9,16 +9,12 @@ import typer
 from blindai.cli import console
 from blindai.cli.target import (
     URL_HELP,
-    ApiKeyFileOption,
-    ApiKeyOption,
-    EndorsementsOption,
     JsonOption,
     ModelVersionOption,
-    PolicyOption,
     ProofOption,
-    SimulationOption,
+    Reach,
     choose_secret,
-    choose_target,
+    reaching,
     split_words,
 )
 from blindai.text import printable
@@ -59,26 +55,15 @@ app = typer.Typer(help="List, upload and delete models.", no_args_is_help=True)
 
 
 @app.command("list", epilog=LIST_EXAMPLE)
-def list_models(  # noqa: PLR0913  one argument an option
+@reaching
+def list_models(
     url: Annotated[str, typer.Argument(metavar="URL", help=URL_HELP)] = "",
     *,
-    policy: PolicyOption = None,
-    simulation: SimulationOption = False,
-    api_key: ApiKeyOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    endorsements: EndorsementsOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """List the models that an enclave serves, in all versions that it keeps."""
-    target = choose_target(
-        url,
-        policy,
-        simulation=simulation,
-        api_key=api_key,
-        api_key_file=api_key_file,
-        endorsements=endorsements,
-    )
-    with target.connect() as connection:
+    with reach(url).connect() as connection:
         models = connection.models()
     if as_json:
         console.print_json([_fields(model) for model in models])
@@ -90,6 +75,7 @@ def list_models(  # noqa: PLR0913  one argument an option
 
 
 @app.command("upload", epilog=UPLOAD_EXAMPLE)
+@reaching
 def upload(  # noqa: PLR0913  one argument an option
     words: Annotated[
         list[str],
@@ -111,25 +97,13 @@ def upload(  # noqa: PLR0913  one argument an option
     proof: ProofOption = None,
     owner_token: OwnerTokenOption = None,
     owner_token_file: OwnerTokenFileOption = None,
-    policy: PolicyOption = None,
-    simulation: SimulationOption = False,
-    api_key: ApiKeyOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    endorsements: EndorsementsOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Upload an ONNX model, with the files of weights beside it."""
     url, file = split_words(words, ["FILE"])
     token = choose_secret("owner-token", owner_token, owner_token_file)
-    target = choose_target(
-        url,
-        policy,
-        simulation=simulation,
-        api_key=api_key,
-        api_key_file=api_key_file,
-        endorsements=endorsements,
-    )
-    with target.connect() as connection, _progress() as progress:
+    with reach(url).connect() as connection, _progress() as progress:
         uploaded = connection.upload_model(
             Path(file),
             name,
@@ -148,7 +122,8 @@ def upload(  # noqa: PLR0913  one argument an option
 
 
 @app.command("delete", epilog=DELETE_EXAMPLE)
-def delete(  # noqa: PLR0913  one argument an option
+@reaching
+def delete(
     words: Annotated[
         list[str],
         typer.Argument(metavar="[URL] NAME", help=f"NAME is the model's. {URL_HELP}"),
@@ -157,25 +132,13 @@ def delete(  # noqa: PLR0913  one argument an option
     version: ModelVersionOption = None,
     owner_token: OwnerTokenOption = None,
     owner_token_file: OwnerTokenFileOption = None,
-    policy: PolicyOption = None,
-    simulation: SimulationOption = False,
-    api_key: ApiKeyOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    endorsements: EndorsementsOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Delete a model in all versions, or in one."""
     url, name = split_words(words, ["NAME"])
     token = choose_secret("owner-token", owner_token, owner_token_file)
-    target = choose_target(
-        url,
-        policy,
-        simulation=simulation,
-        api_key=api_key,
-        api_key_file=api_key_file,
-        endorsements=endorsements,
-    )
-    with target.connect() as connection:
+    with reach(url).connect() as connection:
         connection.delete_model(name, model_version=version, owner_token=token)
     if as_json:
         console.print_json({"name": name, "version": version, "deleted": True})

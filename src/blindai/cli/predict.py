@@ -8,15 +8,11 @@ import typer
 from blindai.cli import console
 from blindai.cli.target import (
     URL_HELP,
-    ApiKeyFileOption,
-    ApiKeyOption,
-    EndorsementsOption,
     JsonOption,
     ModelVersionOption,
-    PolicyOption,
     ProofOption,
-    SimulationOption,
-    choose_target,
+    Reach,
+    reaching,
     split_words,
 )
 from blindai.text import printable
@@ -32,6 +28,7 @@ EXAMPLE = (
 _SHOWN = 6
 
 
+@reaching
 def predict(  # noqa: PLR0913  one argument an option
     words: Annotated[
         list[str],
@@ -52,25 +49,14 @@ def predict(  # noqa: PLR0913  one argument an option
         str | None,
         typer.Option(metavar="HEX", help="SHA-256 that the model must have."),
     ] = None,
-    policy: PolicyOption = None,
-    simulation: SimulationOption = False,
-    api_key: ApiKeyOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    endorsements: EndorsementsOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Seal inputs, run a model inside the enclave, and open its outputs."""
     from blindai.cli import tensor_files  # noqa: PLC0415  slow to import
 
     url, model, file = split_words(words, ["MODEL", "INPUT"])
-    target = choose_target(
-        url,
-        policy,
-        simulation=simulation,
-        api_key=api_key,
-        api_key_file=api_key_file,
-        endorsements=endorsements,
-    )
+    target = reach(url)
     inputs = tensor_files.load_inputs(Path(file))
     for written in filter(None, (output, proof)):
         tensor_files.require_folder(written)

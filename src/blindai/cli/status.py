@@ -9,14 +9,10 @@ from blindai.cli import console
 from blindai.cli.exits import exit_code
 from blindai.cli.target import (
     URL_HELP,
-    ApiKeyFileOption,
-    ApiKeyOption,
-    EndorsementsOption,
     JsonOption,
-    PolicyOption,
-    SimulationOption,
+    Reach,
     Target,
-    choose_target,
+    reaching,
 )
 from blindai.errors import BlindAIError, ForbiddenError, UnauthenticatedError
 from blindai.text import printable
@@ -28,14 +24,11 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: blindai status https://enclave.example --policy policy.toml"
 
 
-def status(  # noqa: PLR0913  one argument an option
+@reaching
+def status(
     url: Annotated[str, typer.Argument(metavar="URL", help=URL_HELP)] = "",
     *,
-    policy: PolicyOption = None,
-    simulation: SimulationOption = False,
-    api_key: ApiKeyOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    endorsements: EndorsementsOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Attest an enclave, and show its release, its keys and what it serves.
@@ -49,14 +42,7 @@ def status(  # noqa: PLR0913  one argument an option
     """
     from blindai.cli import outcome  # noqa: PLC0415  slow to import
 
-    target = choose_target(
-        url,
-        policy,
-        simulation=simulation,
-        api_key=api_key,
-        api_key_file=api_key_file,
-        endorsements=endorsements,
-    )
+    target = reach(url)
     try:
         with target.connect() as connection:
             _show(target, connection, as_json=as_json)

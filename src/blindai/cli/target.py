@@ -1,12 +1,14 @@
 """Which enclave a command talks to, and under which policy: options and connection."""
 
+import functools
+import inspect
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -86,6 +88,9 @@ TcbInfoOption = Annotated[
 ]
 
 
+Reach = Callable[[str], "Target"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An enclave, and what to accept and to show there.
@@ -126,12 +131,12 @@ class Target:
 
 def choose_target(
     url: str,
-    policy: Path | None,
     *,
-    simulation: bool,
-    api_key: str | None = None,
-    api_key_file: Path | None = None,
-    endorsements: Sequence[Path] | None = None,
+    policy: PolicyOption = None,
+    simulation: SimulationOption = False,
+    api_key: ApiKeyOption = None,
+    api_key_file: ApiKeyFileOption = None,
+    endorsements: EndorsementsOption = None,
 ) -> Target:
     """The enclave that a command's options mean.
 
@@ -151,6 +156,29 @@ def choose_target(
         api_key=choose_secret("api-key", api_key, api_key_file),
         endorsements=tuple(endorsements or ()),
     )
+
+
+def reaching(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `choose_target`, in the place of its `reach`.
+
+    `reach` is then `choose_target` with what was given for them: of a URL it makes the
+    `Target`.
+    """
+    own = inspect.signature(command)
+    chosen = inspect.signature(choose_target).parameters.values()
+    options = [each for each in chosen if each.kind is each.KEYWORD_ONLY]
+    parameters: list[inspect.Parameter] = []
+    for each in own.parameters.values():
+        parameters += options if each.name == "reach" else [each]
+
+    @functools.wraps(command)
+    def run(*arguments: object, **given: object) -> None:
+        chosen: dict[str, Any] = {each.name: given.pop(each.name) for each in options}
+        command(*arguments, reach=functools.partial(choose_target, **chosen), **given)
+
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
 
 
 def split_words(words: Sequence[str], names: Sequence[str]) -> list[str]:

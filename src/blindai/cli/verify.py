@@ -41,6 +41,6 @@ def verify(  # noqa: PLR0913  the options that users know
     from blindai.cli import enclave_verdict as verdict  # noqa: PLC0415  slow to import
 
     target = choose_target(
-        url, policy, simulation=simulation, endorsements=endorsements
+        url, policy=policy, simulation=simulation, endorsements=endorsements
     )
     verdict.run(target, verdict.Extras(tcb_info, ear, ear_key), as_json=as_json)
