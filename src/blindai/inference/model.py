@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 Dimension: TypeAlias = "int | str | None"
 
-# What requests may name (protocol.tensor.Limits and tensor_json).
+# What requests and answers may hold (protocol.tensor.Limits and tensor_json).
 MAX_TENSORS: Final = 64
 MAX_NAME_CHARACTERS: Final = 1024
+MAX_STRINGS: Final = 1 << 20  # in all tensors together: each is an object
 
 
 @dataclass(frozen=True, slots=True)
