@@ -16,6 +16,7 @@ from tests.inference.by_hand import (
     settle,
 )
 
+from blindai.inference.fairness import Shares, Using
 from blindai.inference.isolation import Outcome
 from blindai.inference.scheduler import Scheduler
 
@@ -142,6 +143,15 @@ async def test_who_has_nothing_is_not_held_up_by_who_holds_all_slots(
     assert short.began == [[[0]], [[1]]]  # behind it is still
     assert len(long.runs) == 2
     await send.close()
+
+
+def test_it_is_known_when_a_tenant_will_be_far_enough_behind() -> None:
+    shares = Shares({"hog": 2.0})
+    shares.charge("hog", 0.5)
+    using = {"hog": Using(runs=2.0, more_s=0.5)}
+
+    # 0.25 of 1 s are charged; 0.5 s that count for half are not; two run
+    assert shares.until_behind_s("other", using, 1.0) == 0.5
 
 
 async def test_a_heavier_weight_has_to_be_further_ahead_in_time(
