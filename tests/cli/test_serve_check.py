@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,13 @@ Run = Callable[..., Result]
 TELLING = '[telemetry]\nurl = "https://telemetry.example/"\n'
 KEYS = f'[[api_keys]]\nname = "ward-7"\nsha256 = "{"0" * 64}"\nscopes = ["infer"]\n'
 OFF = {"BLINDAI_DISABLE_TELEMETRY": "", "DO_NOT_TRACK": ""}
+
+
+BATCHING = '[[batching]]\nmodel = "rows"\nmax_batch_size = 8\n'
+PRELOAD = (
+    f'[[preload]]\nname = "first"\ndigest = "{sha256(b"a model").hexdigest()}"\n'
+    'path = "{}"\n'
+)
 
 
 def test_it_says_what_would_run(run: Run, tmp_path: Path) -> None:
@@ -40,6 +48,54 @@ def test_it_says_what_would_run(run: Run, tmp_path: Path) -> None:
     assert "drain          7 s\n" in result.stdout
     assert "telemetry      to https://telemetry.example/, every 3600 s" in result.stdout
     assert result.stdout.endswith("nothing was started\n")
+
+
+def test_it_says_each_setting(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"a model")
+    config = tmp_path / "server.toml"
+    config.write_text(KEYS + BATCHING + PRELOAD.format(tmp_path / "m.onnx"))
+
+    result = run("serve", "--check", "--simulation", "--config", config)
+
+    assert result.exit_code == 0
+    said = {line.strip() for line in result.stdout.splitlines()}
+    assert {
+        "batching = rows",
+        "batching.rows.max_batch_size = 8",
+        "batching.rows.across_tenants = False",
+        "preload = first",
+        f"preload.first.path = {tmp_path}/m.onnx",
+        f"preload        first: {tmp_path}/m.onnx has its digest",
+        "api_keys = ward-7",
+        "api_keys.ward-7.weight = 1.0",
+    } <= said
+    assert "0" * 64 not in result.stdout
+
+
+def test_without_entries_it_says_that_there_are_none(run: Run) -> None:
+    result = run("serve", "--check", "--simulation")
+
+    said = {line.strip() for line in result.stdout.splitlines()}
+    assert {
+        "batching = none",
+        "preload = none",
+        "api_keys = none: anybody may upload",
+    } <= said
+
+
+def test_a_model_that_would_stop_the_start_is_an_error(
+    run: Run, tmp_path: Path
+) -> None:
+    config, file = tmp_path / "server.toml", tmp_path / "m.onnx"
+    config.write_text(PRELOAD.format(file))
+
+    missing = run("serve", "--check", "--simulation", "--config", config)
+    file.write_bytes(b"another model")
+    other = run("serve", "--check", "--simulation", "--config", config)
+
+    assert (missing.exit_code, other.exit_code) == (2, 2)
+    assert f"preload {file}: cannot be read" in missing.stderr
+    assert f"preload {file}: expected SHA-256 " in other.stderr
 
 
 @pytest.mark.parametrize("name", ["BLINDAI_DISABLE_TELEMETRY", "DO_NOT_TRACK"])

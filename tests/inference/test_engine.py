@@ -152,6 +152,59 @@ async def test_who_finds_no_room_waits_for_it(make: Make) -> None:
         assert (await waiting)[0, 0] == 2.0
 
 
+async def test_who_is_always_busy_makes_way_in_its_turn(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blindai.inference.serving._STAYS_S", 0.2)
+    count = Tensor.of("n", np.array(20_000))
+    answers = []
+
+    async def ask() -> None:
+        while True:
+            answers.append(await infer(service, "busy", count))
+
+    async with make(len(endless().SerializeToString())) as service:
+        await upload(service, "a")
+        await upload(service, "busy", endless())
+        asking = [asyncio.create_task(ask()) for _ in range(4)]
+        await asyncio.sleep(0.3)
+
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                assert (await infer(service, "a"))[0, 0] == 2.0
+            before = len(answers)
+            await asyncio.sleep(1)
+            assert len(answers) > before
+
+        assert not any(each.done() for each in asking)
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_who_makes_way_goes_on_if_it_cannot_soon(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blindai.inference.serving._STAYS_S", 0.1)
+    monkeypatch.setattr("blindai.inference.serving._LEAVES_S", 0.3)
+    async with make(len(endless().SerializeToString())) as service:
+        await upload(service, "a")
+        await upload(service, "busy", endless())
+        running = asyncio.ensure_future(infer(service, "busy", *FOR_EVER))
+        await asyncio.sleep(0.2)
+        waiting = asyncio.ensure_future(infer(service, "a"))
+        model = served(service, "busy")
+        await asyncio.sleep(0.25)
+        assert model.leaving
+
+        async with asyncio.timeout(5):
+            assert (await infer(service, "busy", Tensor.of("n", np.array(3)))) == 3.0
+        assert not waiting.done()
+
+        running.cancel()
+        assert (await waiting)[0, 0] == 2.0
+
+
 async def test_a_deleted_model_ends_what_it_runs_first(make: Make) -> None:
     async with make(slots=1) as service:
         await upload(service, "model", endless())

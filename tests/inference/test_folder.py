@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -379,3 +380,17 @@ def test_an_idle_pipe_is_no_sealed_model(folder: SealedFolder, spool: Spool) -> 
     with pytest.raises(SealingError, match="chunk 0"):
         folder.read(entry, spool)
     os.close(writer)
+
+
+def test_a_pipe_in_the_place_of_the_reserve_holds_nothing_up(
+    folder: SealedFolder, path: Path
+) -> None:
+    (path / RESERVE).unlink()
+    os.mkfifo(path / RESERVE)
+    opening = threading.Thread(target=folder.open, daemon=True)
+
+    opening.start()
+    opening.join(5)
+
+    assert not opening.is_alive()
+    assert folder.index.epoch == 1

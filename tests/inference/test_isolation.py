@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 from tests.inference.graphs import (
     BFLOAT16,
     FLOAT,
+    INT64,
     STRING,
     add,
     identity,
@@ -33,6 +34,7 @@ from blindai.errors import (
     TooLargeError,
 )
 from blindai.inference.isolation import Feed, Isolation
+from blindai.inference.model import MAX_STRINGS
 from blindai.protocol.datatypes import Array, Datatype
 from blindai.protocol.tensor import Tensor
 
@@ -135,6 +137,16 @@ async def test_more_outputs_than_there_may_be_are_refused(
         with pytest.raises(TooLargeError, match=f"at most {MAX_OUTPUT_BYTES} bytes"):
             await running.repeat(1, most + 1)
         assert (await running.repeat(1, 1)).nbytes == 4096
+
+
+async def test_more_strings_than_there_may_be_are_refused(isolation: Isolation) -> None:
+    node = helper.make_node("Expand", ["text", "x"], ["y"])
+    text = numpy_helper.from_array(np.array([""], object), "text")
+    many = model([node], {"x": (INT64, [1])}, {"y": (STRING, ["n"])}, [text])
+    async with loaded(isolation, many) as running:
+        assert (await running.give(np.array([MAX_STRINGS]))).size == MAX_STRINGS
+        with pytest.raises(TooLargeError, match=f"at most {MAX_STRINGS} strings"):
+            await running.give(np.array([MAX_STRINGS + 1]))
 
 
 async def test_only_the_outputs_asked_for_are_given(isolation: Isolation) -> None:

@@ -224,8 +224,8 @@ def test_a_run_that_is_stopped_ends_at_the_next_node(load: Load) -> None:
     loaded = load(endless())
     stop = Stop()
     timer = threading.Timer(0.05, stop)
-    timer.start()
     began = time.monotonic()
+    timer.start()
 
     with pytest.raises(OverloadedError, match=r"run: .* stopped"):
         loaded.run(FOR_EVER, loaded.spec.outputs, stop)

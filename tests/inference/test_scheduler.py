@@ -22,7 +22,7 @@ from blindai.errors import (
     OverloadedError,
     UnavailableError,
 )
-from blindai.inference.isolation import NotBegunError
+from blindai.inference.isolation import BlamelessError
 from blindai.inference.scheduler import Scheduler
 
 pytestmark = pytest.mark.anyio
@@ -244,7 +244,7 @@ async def test_what_a_dead_worker_did_not_see_waits_for_the_next(
     first, second = await send(model, 0), await send(model, 1)
 
     model.alive = False
-    model.runs[0].fail(NotBegunError("dead already"))
+    model.runs[0].fail(BlamelessError("dead already"))
     await settle()
     assert (len(model.runs), scheduler.waiting) == (1, 2)
 
@@ -265,7 +265,7 @@ async def test_what_a_dead_worker_did_not_see_is_refused_if_none_comes_next(
     first, second = await send(model, 0), await send(model, 1)
 
     model.given_up = UnavailableError("given up")
-    model.runs[0].fail(NotBegunError("dead already"))
+    model.runs[0].fail(BlamelessError("dead already"))
 
     for each in (first, second):
         with pytest.raises(UnavailableError, match="given up"):

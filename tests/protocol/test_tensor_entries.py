@@ -164,3 +164,12 @@ def test_strings_have_a_limit_of_their_own() -> None:
 
     with pytest.raises(TensorError, match="expected at most 2 strings, got 3"):
         parse_request(body, None, Limits(max_strings=2))
+
+
+def test_strings_of_all_tensors_count_together() -> None:
+    one = '{"name":"%s","datatype":"BYTES","shape":[2],"data":["",""]}'
+    body = f'{{"inputs":[{one % "x"},{one % "y"}]}}'.encode()
+
+    assert len(parse_request(body, None, Limits(max_strings=4)).inputs) == 2
+    with pytest.raises(TensorError, match="inputs: expected at most 3 strings, got 4"):
+        parse_request(body, None, Limits(max_strings=3))

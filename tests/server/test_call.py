@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,25 @@ async def test_the_application_knows_the_requests_id(make_door: MakeDoor) -> Non
 
     assert [each.json["request_id"] for each in opened] == ids
     assert ids[0] != ids[1]
+
+
+@pytest.mark.anyio
+async def test_a_call_that_a_closing_server_cancels_is_answered_under_seal(
+    make_door: MakeDoor,
+) -> None:
+    begun = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    asking = asyncio.create_task(make_door(app).ask())
+    await begun.wait()
+
+    asking.cancel()
+
+    detail = "server: expected it open, got it closing"
+    assert (await asking).problem == (429, "overloaded", detail)
 
 
 @pytest.mark.anyio

@@ -12,6 +12,7 @@ import pytest
 
 from blindai.protocol import tensors
 from blindai.protocol.tensors import InferRequest, Tensor
+from blindai.server import answers
 from blindai.server.settings import InferenceSettings, Settings
 
 if TYPE_CHECKING:
@@ -214,6 +215,25 @@ async def test_json_has_a_limit_of_its_own(v2: V2) -> None:
 
     detail = "JSON: expected at most 16777216 bytes, got 16777217"
     assert opened.problem == (400, "invalid-tensor", detail)
+
+
+@pytest.mark.parametrize(
+    ("limit", "enough"), [("MAX_JSON_ELEMENTS", 2), ("MAX_JSON_BYTES", 8)]
+)
+async def test_an_answer_in_json_has_limits_of_its_own(
+    v2: V2, monkeypatch: pytest.MonkeyPatch, limit: str, enough: int
+) -> None:
+    monkeypatch.setattr(answers, limit, enough)
+    assert (await infer(v2, body())).status == 200
+
+    monkeypatch.setattr(answers, limit, enough - 1)
+    json_ = await infer(v2, body())
+    binary = await infer(v2, body(parameters={"binary_data_output": True}))
+
+    status, kind, detail = json_.problem
+    assert (status, kind) == (413, "too-large")
+    assert detail.endswith("in JSON, got 2 and 8: ask for binary data")
+    assert binary.status == 200
 
 
 async def test_a_body_at_the_limit_is_read_over_many_chunks(

@@ -28,6 +28,7 @@ from blindai.server.serve import (
     build_service,
     load_settings,
     now,
+    service_settings,
     tls_spki,
 )
 from blindai.server.settings import (
@@ -268,3 +269,9 @@ def test_a_certificate_that_cannot_be_read_is_refused(
 
 def test_now_is_aware_and_in_utc() -> None:
     assert now().tzinfo is UTC
+
+
+def test_a_run_that_everybody_gives_up_on_has_the_time_of_one_that_names_none() -> None:
+    settings = Settings(inference=InferenceSettings(default_timeout_s=7))
+
+    assert service_settings(settings).process.run_s == 7

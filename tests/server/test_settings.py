@@ -91,6 +91,8 @@ def test_a_file_is_read_table_by_table() -> None:
             "64 lower-case hex digits",
         ),
         (2 * PRELOAD, "preload: same name twice"),
+        (PRELOAD.replace('"m"', '"../m"'), "name: expected a model's name"),
+        ("[[batching]]\nmodel = ''\nmax_batch_size = 2", "model: expected a model's"),
         ("[inference]\nthreads = -1", "threads: expected 0 or more"),
         ("[inference]\nload_timeout_s = 0", "load_timeout_s: expected more than 0"),
         ("[inference]\ndefault_timeout_s = 0", "default_timeout_s: expected more"),

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 from blindai import tables
 from blindai.cli import console, foreground
 from blindai.errors import ConfigurationError
+from blindai.inference.blocking import Threads
+from blindai.inference.sources import FileSource
 from blindai.server import serve as parts
 from blindai.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from blindai.cli.serve_plan import Plan
@@ -64,6 +66,13 @@ def _storage(plan: Plan) -> Facts:
         yield "data folder", _permissions(plan.data_dir)
 
 
+def _preload(plan: Plan) -> Facts:
+    for each in parts.service_settings(plan.settings).preload:
+        limit = plan.settings.models.max_bytes
+        FileSource(each.path, each.digest, limit, Threads()).require()
+        yield "preload", f"{each.name}: {each.path} has its digest"
+
+
 def _outside(plan: Plan) -> Facts:
     foreground.load(parts.build_server(_nothing, plan.listen))
     scheme = "http" if plan.listen.tls_certificate is None else "https"
@@ -80,6 +89,7 @@ LOOKS: Final[tuple[Look, ...]] = (
     _sandbox,
     _configuration,
     _storage,
+    _preload,
     _outside,
 )
 
@@ -103,16 +113,34 @@ def _permissions(folder: Path) -> str:
     return f"mode {mode:o}"
 
 
-def _flat(table: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Each key with its value; of API keys their names."""
+def _flat(
+    table: Mapping[str, object], prefix: str = ""
+) -> Iterator[tuple[str, object]]:
+    """Each key with its value; digests of API keys are left out."""
     for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list):
-            names = [str(each["name"]) for each in value]
-            yield f"{prefix}{key}", ", ".join(names) or "none: anybody may upload"
-        else:
-            yield f"{prefix}{key}", value
+        match value:
+            case dict():
+                yield from _flat(value, f"{prefix}{key}.")
+            case [str(), *_]:
+                yield f"{prefix}{key}", ", ".join(map(str, value))
+            case list():
+                yield from _listed(f"{prefix}{key}", value)
+            case _ if key != "sha256":
+                yield f"{prefix}{key}", value
+
+
+def _listed(key: str, entries: list[dict[str, object]]) -> Iterator[tuple[str, object]]:
+    """The names of entries, and each one's settings."""
+    nobody = "none: anybody may upload" if key == "api_keys" else "none"
+    named = {str(each[_name_of(each)]): each for each in entries}
+    yield key, ", ".join(named) or nobody
+    for name, each in named.items():
+        rest = {field: each[field] for field in each if field != _name_of(each)}
+        yield from _flat(rest, f"{key}.{name}.")
+
+
+def _name_of(entry: dict[str, object]) -> str:
+    return "name" if "name" in entry else "model"
 
 
 def _address(listen: parts.Listen) -> str:

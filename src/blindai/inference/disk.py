@@ -100,7 +100,8 @@ def reserve(file: Path, size: int) -> None:
     Raises:
         OSError: If there is none.
     """
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(file, flags, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size)
     finally:

@@ -1,12 +1,13 @@
 """Loads models, keeps as many in memory as the budget allows, and runs them.
 
 What was used least recently is put to rest when another one needs its memory, and comes
-back when somebody asks for it.
+back when somebody asks for it. Where all are busy they take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -128,7 +129,8 @@ class Engine:
             batching=self._limits.batching.get(info.name, Batching()),
         )
         try:
-            loaded = await self._load(info, spool)
+            async with self._reserve(info.size_bytes):
+                loaded = await self._load(info, spool)
         except BaseException:
             source.close()
             raise
@@ -171,6 +173,11 @@ class Engine:
         if served.loaded and not served.busy:
             await served.rest()
 
+    @property
+    def loaded(self) -> int:
+        """Models in memory."""
+        return sum(each.loaded for each in self._served)
+
     async def close(self) -> None:
         """End everything, at once."""
         for task in list(self._retiring):
@@ -191,19 +198,27 @@ class Engine:
         self._served.pop(served).close()
 
     async def _reload(self, info: ModelInfo, source: Source) -> Loaded:
-        async with source.open() as spool:
-            return await self._load(info, spool)
+        """Load a model again; who is busy makes way for it, if nobody else can.
+
+        Raises:
+            OverloadedError: If there is no room now.
+        """
+        try:
+            async with self._reserve(info.size_bytes), source.open() as spool:
+                return await self._load(info, spool)
+        except OverloadedError:
+            self._ask_for_room()
+            raise
 
     async def _load(self, info: ModelInfo, spool: Spool) -> Loaded:
         """Load a model and warm it up. Who calls it attaches it without a pause."""
-        async with self._reserve(info.size_bytes):
-            loaded = await self._isolation.load(spool, info.spec, self._limits.lanes)
-            try:
-                await warm_up(loaded, info.spec)
-            except BaseException:
-                await loaded.close()
-                raise
-            return loaded
+        loaded = await self._isolation.load(spool, info.spec, self._limits.lanes)
+        try:
+            await warm_up(loaded, info.spec)
+        except BaseException:
+            await loaded.close()
+            raise
+        return loaded
 
     @asynccontextmanager
     async def _reserve(self, size: int) -> AsyncIterator[None]:
@@ -218,13 +233,21 @@ class Engine:
 
     async def _make_room(self, size: int) -> None:
         while self._loaded_bytes() + size > self._limits.max_loaded_bytes:
-            resting = [each for each in self._served if each.loaded and not each.busy]
+            resting = [each for each in self._served if each.may_rest]
             if not resting:
                 raise OverloadedError(
                     f"loaded models: expected at most {self._limits.max_loaded_bytes}"
                     " bytes together, got more that are busy"
                 )
             await min(resting, key=lambda each: each.used).rest()
+
+    def _ask_for_room(self) -> None:
+        """Have the model make way that was in memory longest, unless one does."""
+        loaded = [each for each in self._served if each.loaded]
+        now = time.monotonic()
+        asked = [each for each in loaded if each.stays_until <= now]
+        if asked and not any(each.leaving for each in loaded):
+            min(asked, key=lambda each: each.stays_until).make_way()
 
     def _loaded_bytes(self) -> int:
         loaded = sum(each.info.size_bytes for each in self._served if each.loaded)

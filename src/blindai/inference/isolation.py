@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from blindai.protocol.tensor import Tensor
 
 
-class NotBegunError(ModelCrashedError):
-    """The worker was dead before it saw the run, which another may take over."""
+class BlamelessError(ModelCrashedError):
+    """The worker was dead before it saw the run, or was ended for another's.
+
+    Nothing came of it, so another worker may take it over.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class Lane(Protocol):
 
         Returns:
             The outcome, or what `runtime.Model.run` raises; ModelCrashedError if the
-            worker died of it, NotBegunError if before it, OverloadedError if the model
-            was closed.
+            worker died of it, BlamelessError if before it or for another run,
+            OverloadedError if the model was closed.
         """
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -12,9 +13,14 @@ if TYPE_CHECKING:
 
 Dimension: TypeAlias = "int | str | None"
 
-# What requests may name (protocol.tensor.Limits and tensor_json).
+# What requests and answers may hold (protocol.tensor.Limits and tensor_json).
 MAX_TENSORS: Final = 64
 MAX_NAME_CHARACTERS: Final = 1024
+MAX_STRINGS: Final = 1 << 20  # in all tensors together: each is an object
+
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+"""What a model may be called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from blindai.inference import binding
 from blindai.inference.extensions import loaded_library
 from blindai.inference.identity import PROVIDER
 from blindai.inference.isolation import Outcome
+from blindai.inference.model import MAX_STRINGS
 from blindai.protocol.bundle import Bundle, is_bundle, parse_bundle
 from blindai.protocol.datatypes import Array, Datatype
 from blindai.text import printable
@@ -147,6 +148,7 @@ class Model:
         started = time.monotonic()
         arrays = self._run(feed, outputs, stop)
         seconds = time.monotonic() - started
+        _require_strings(outputs, arrays)
         given = tuple(map(binding.tensor, outputs, arrays))
         _require_size(given, self.max_output_bytes)
         return Outcome(given, seconds)
@@ -300,6 +302,15 @@ def _require_size(tensors: Sequence[Tensor], limit: int) -> None:
     size = sum(binding.size_of((each.array,), each.datatype) for each in tensors)
     if size > limit:
         raise TooLargeError(f"outputs: expected at most {limit} bytes, got {size}")
+
+
+def _require_strings(specs: Sequence[TensorSpec], arrays: Sequence[Array]) -> None:
+    pairs = zip(specs, arrays, strict=True)
+    count = sum(each.size for spec, each in pairs if spec.datatype is Datatype.BYTES)
+    if count > MAX_STRINGS:
+        raise TooLargeError(
+            f"outputs: expected at most {MAX_STRINGS} strings, got {count}"
+        )
 
 
 def _failure(error: BaseException, *, stopped: bool) -> BlindAIError:

@@ -5,13 +5,17 @@ in its model's queue. When something becomes free, the tenant furthest behind is
 with its oldest request for the model whose turn it is; what may go with that request
 goes along. Who is cancelled or out of time leaves the queue, or has the run stopped,
 unless others are in it. A lane whose run does not stop stays taken until it does.
+
+Runs may be as long as their deadlines, and hold all slots. A tenant of whom nothing
+runs, and who is a second behind all who do, gets a run beyond them: long runs of some
+cost others a share of the processor, not their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from blindai.errors import (
     BlindAIError,
@@ -20,9 +24,9 @@ from blindai.errors import (
 )
 from blindai.inference import batches
 from blindai.inference.blocking import look_at
-from blindai.inference.fairness import Shares
-from blindai.inference.isolation import NotBegunError
-from blindai.inference.queueing import Job, Queue
+from blindai.inference.fairness import Shares, Using
+from blindai.inference.isolation import BlamelessError
+from blindai.inference.queueing import ANONYMOUS, Job, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from blindai.inference.batches import Request
     from blindai.inference.isolation import Lane, Outcome
     from blindai.inference.observer import Observer
+
+
+_PATIENCE_S: Final = 1.0
 
 
 class Servable(Protocol):
@@ -62,7 +69,8 @@ class Scheduler:
     """Queues in front of lanes.
 
     Args:
-        slots: Runs at the same time, of all models together.
+        slots: Runs at the same time, of all models together; beyond them one of each
+            tenant that would have none.
         weights: Of tenants, by name; 1 where there is none.
         observer: Is told what happens.
     """
@@ -70,7 +78,8 @@ class Scheduler:
     def __init__(
         self, slots: int, weights: Mapping[str, float], observer: Observer
     ) -> None:
-        self._free = slots
+        self._free = slots  # below 0 by the runs beyond them
+        self._full_since = 0.0
         self._shares = Shares(weights)
         self._observer = observer
         # Only models somebody waits for; the first one is next.
@@ -124,7 +133,7 @@ class Scheduler:
 
     def dispatch(self) -> None:
         """Start all that can run; call it when lanes have become free."""
-        while self._free and (chosen := self._next()):
+        while chosen := self._next():
             self._start(*chosen)
 
     def refuse(self, model: Servable, error: BlindAIError) -> None:
@@ -158,6 +167,8 @@ class Scheduler:
                 if tenant in ready:
                     continue
                 jobs, delay = model.queue.batch(tenant, now)
+                if self._free <= 0:
+                    delay = max(delay, self._patience_s(model, tenant, now))
                 if delay <= 0:
                     ready[tenant] = (model, jobs)
                 soonest = min(soonest, delay)
@@ -165,6 +176,22 @@ class Scheduler:
             return ready[self._shares.first(ready)]
         self._wake_in(soonest)
         return None
+
+    def _patience_s(self, model: Servable, tenant: str, now: float) -> float:
+        """How much longer a tenant waits for a slot before it has a run without one.
+
+        Nobody knows who is whom without API keys: there it is models that have one.
+        """
+        if tenant == ANONYMOUS:
+            taken = any(run.model is model for run in self._running.values())
+            return float("inf") if taken else self._full_since + _PATIENCE_S - now
+        using: dict[str, Using] = {}
+        for job, run in self._running.items():
+            more_s = (now - run.started) / len(run.jobs) - run.expected_s
+            using.setdefault(job.tenant, Using()).add(1 / len(run.jobs), more_s)
+        if tenant in using:
+            return float("inf")
+        return self._shares.until_behind_s(tenant, using, _PATIENCE_S)
 
     def _wake_in(self, seconds: float) -> None:
         if self._alarm is not None:
@@ -183,6 +210,8 @@ class Scheduler:
         lane = model.idle.pop()
         run = _Run(model, lane, jobs)
         self._free -= 1
+        if not self._free:
+            self._full_since = run.started
         for job in jobs:
             self._running[job] = run
             self._shares.charge(job.tenant, run.expected_s)
@@ -204,7 +233,7 @@ class Scheduler:
         try:
             outcomes = batches.split(future.result(), [job.request for job in run.jobs])
         except BlindAIError as error:
-            begun = not isinstance(error, NotBegunError)
+            begun = not isinstance(error, BlamelessError)
             if not self._closed and (not begun or (alive and len(run.jobs) > 1)):
                 self._repeat(run, alone=begun)
             else:

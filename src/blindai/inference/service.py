@@ -153,6 +153,11 @@ class InferenceService:
         """Requests in all queues."""
         return self._scheduler.waiting
 
+    @property
+    def loaded(self) -> int:
+        """Models in memory, each version for itself."""
+        return self._engine.loaded
+
     def model(self, name: str, version: int | None = None) -> ModelInfo:
         """What is known about a model, in its latest version if no other is named.
 

@@ -4,6 +4,10 @@ A worker that dies answers its own requests with that, and comes back after a pa
 doubles each time. After several deaths in a short time the model is out of service for
 a while: requests are refused at once instead of killing one worker after the other.
 Other models notice nothing of it.
+
+One that is always busy makes way all the same when another one needs its memory: after
+some time in memory it begins nothing new, rests once nothing of it runs, and comes back
+when it is its turn.
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ _DEATHS_WITHIN_S: Final = 60.0
 _OUT_OF_SERVICE_S: Final = 30.0
 _ROOM_PAUSE_S: Final = 0.1
 _LOOK_S: Final = 0.02
+_STAYS_S: Final = 3.0  # in memory, whoever else wants to be; or this many times as long
+_STAYS_LOADS: Final = 3.0  # as it took to load
+_LEAVES_S: Final = 3.0  # for its runs to end
 _OUT_OF_SERVICE: Final = (
     f"model: expected its worker to live, but it died {_DEATHS} times;"
     f" out of service for {_OUT_OF_SERVICE_S:g} s"
@@ -59,6 +66,7 @@ class Served:
 
     Attributes:
         used: When somebody last asked for it, by `time.monotonic`.
+        stays_until: When it may be asked to make way, likewise.
     """
 
     def __init__(
@@ -76,7 +84,9 @@ class Served:
         rows = batching.max_rows > 1 and has_rows(info.spec)
         self.queue = Queue(max_queue, batching if rows else None)
         self.idle: list[Lane] = []
-        self.used = time.monotonic()
+        self.used = self.stays_until = time.monotonic()
+        self._aside: list[Lane] = []  # idle, and nothing begins on them
+        self._leaving: asyncio.TimerHandle | None = None
         self._load = load
         self._scheduler = scheduler
         self._observer = observer
@@ -95,13 +105,36 @@ class Served:
     @property
     def busy(self) -> bool:
         """Whether somebody waits for it, or something of it runs."""
-        lanes = 0 if self._loaded is None else len(self._loaded.lanes)
-        return len(self.queue) > 0 or len(self.idle) < lanes
+        return len(self.queue) > 0 or self._runs
 
-    def attach(self, loaded: Loaded) -> None:
-        """Put what was loaded into service."""
+    @property
+    def leaving(self) -> bool:
+        """Whether it makes way."""
+        return self._leaving is not None
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether it is in memory and need not be."""
+        return self.loaded and not self._runs and (self.leaving or not self.busy)
+
+    def make_way(self) -> None:
+        """Begin nothing new for a while, so that it may rest soon."""
+        if self._leaving is None:
+            self._aside, self.idle = self.idle, []
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(_LEAVES_S, self._stay)
+
+    def attach(self, loaded: Loaded, took_s: float = 0.0) -> None:
+        """Put what was loaded into service.
+
+        Args:
+            loaded: What it is.
+            took_s: How long that took, in seconds.
+        """
+        self._detach()
         self._loaded = loaded
         self.idle = list(loaded.lanes)
+        self._stay_for(max(_STAYS_S, _STAYS_LOADS * took_s))
         loaded.gone.add_done_callback(lambda _: self._died(loaded))
         self._scheduler.dispatch()
 
@@ -109,7 +142,7 @@ class Served:
         """Take a lane back after a run; whether it is still there."""
         if self._loaded is None or lane not in self._loaded.lanes:
             return False  # its worker died, and another may have taken its place
-        self.idle.append(lane)
+        (self._aside if self.leaving else self.idle).append(lane)
         return True
 
     def require(self) -> None:
@@ -125,11 +158,13 @@ class Served:
             self._come(0.0)
 
     async def rest(self) -> None:
-        """Free its memory; the next request brings it back."""
-        loaded, self._loaded = self._loaded, None
-        self.idle = []
+        """Free its memory; who waits for it, or the next request, brings it back."""
+        loaded = self._loaded
+        self._detach()
         if loaded is not None:
             await loaded.close()
+        if len(self.queue) and not (self._closed or self._coming or self._loaded):
+            self._come(_ROOM_PAUSE_S)
 
     async def drain(self) -> None:
         """Wait until nobody waits for it, and nothing of it runs."""
@@ -147,11 +182,32 @@ class Served:
             await asyncio.wait({self._coming})
         await self.rest()
 
+    @property
+    def _runs(self) -> bool:
+        lanes = 0 if self._loaded is None else len(self._loaded.lanes)
+        return len(self.idle) + len(self._aside) < lanes
+
+    def _detach(self) -> None:
+        self._loaded = None
+        self.idle, self._aside = [], []
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    def _stay(self) -> None:
+        """Its runs took too long: go on, and be left alone for a while."""
+        self._leaving = None
+        self.idle, self._aside = self._aside, []
+        self._stay_for(_STAYS_S)
+        self._scheduler.dispatch()
+
+    def _stay_for(self, seconds: float) -> None:
+        self.stays_until = time.monotonic() + seconds
+
     def _died(self, loaded: Loaded) -> None:
         if loaded is not self._loaded:
             return  # it was closed, or put to rest
-        self._loaded = None
-        self.idle = []
+        self._detach()
         self._observer.restarted()
         self._count_death()
 
@@ -176,7 +232,9 @@ class Served:
 
     async def _return(self, pause_s: float) -> None:
         await asyncio.sleep(pause_s)
-        self.attach(await self._load())
+        began = time.monotonic()
+        loaded = await self._load()
+        self.attach(loaded, time.monotonic() - began)
 
     def _returned(self, coming: asyncio.Task[None]) -> None:
         if self._coming is coming:  # else it died at once, and comes back again

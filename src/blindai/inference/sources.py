@@ -96,12 +96,17 @@ class FileSource:
         """
         with Spool(self._threads, self._max_bytes) as spool:
             await self._threads.call(self._read, spool)
-            if spool.digest != self._digest:
-                raise ConfigurationError(
-                    f"preload {self._path}: expected SHA-256 {self._digest},"
-                    f" got {spool.digest}"
-                )
             yield spool
+
+    def require(self) -> None:
+        """Require that the file is there, and has the digest. Blocks.
+
+        Raises:
+            ConfigurationError: If it cannot be read, or has another.
+            TooLargeError: If it is larger than a model may be.
+        """
+        with Spool(self._threads, self._max_bytes) as spool:
+            self._read(spool)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -115,3 +120,8 @@ class FileSource:
             raise ConfigurationError(
                 f"preload {self._path}: cannot be read: {error.strerror}"
             ) from error
+        if spool.digest != self._digest:
+            raise ConfigurationError(
+                f"preload {self._path}: expected SHA-256 {self._digest},"
+                f" got {spool.digest}"
+            )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from blindai.errors import (
 )
 from blindai.inference.arrivals import Skipped
 from blindai.inference.blocking import finish
-from blindai.inference.model import ModelInfo, ModelSpec
+from blindai.inference.model import NAME, ModelInfo, ModelSpec
 from blindai.inference.room import NO_QUOTA, Quota, Room, StoreLimits
 from blindai.inference.sources import FileSource, MemorySource, SealedSource
 from blindai.inference.spool import Spool
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from blindai.inference.index import Entry
     from blindai.protocol.store_mark import StoreMark
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _UNKNOWN = ModelSpec((), ())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no upload's time
 
@@ -170,7 +168,7 @@ class Store:
             ConflictError: If the name is taken.
             OverloadedError: If there is no room, or it is too much for its owner.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InvalidRequestError(
                 "model name: expected 1 to 128 of A-Z a-z 0-9 . _ - and no leading dot,"
                 " got another"

@@ -21,7 +21,7 @@ class Limits:
         max_dims: Dimensions of a tensor, 32 at most, as NumPy 1 has no more.
         max_elements: Product of a tensor's dimensions, those of 0 left out;
             2**59 at most, so that sizes in bytes fit in 63 bits.
-        max_strings: Elements of one `BYTES` tensor: each becomes an object.
+        max_strings: Elements of all `BYTES` tensors together: each becomes an object.
         max_json_bytes: A body of JSON alone.
         max_header_bytes: The JSON before binary data, with the tensors in it.
     """

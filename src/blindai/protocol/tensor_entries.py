@@ -70,15 +70,16 @@ def parse(
         TensorError: If they are malformed, pass a limit, or do not fill `rest`.
     """
     tensors: list[Tensor] = []
+    strings = 0
     for what, entry in read(fields, key, limits):
         name = tensor_json.read_text(entry, "name", what)
         named = f"{key} {name!r}"
         datatype = _read_datatype(entry, named)
         shape = _read_shape(entry, named, limits)
-        if datatype is Datatype.BYTES and prod(shape) > limits.max_strings:
+        strings += prod(shape) if datatype is Datatype.BYTES else 0
+        if strings > limits.max_strings:
             raise TensorError(
-                f"{named}: expected at most {limits.max_strings} strings,"
-                f" got {prod(shape)}"
+                f"{key}: expected at most {limits.max_strings} strings, got {strings}"
             )
         size = _read_size(entry, named, len(rest))
         if size is None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
+from blindai.errors import TooLargeError
+from blindai.inference import binding
 from blindai.protocol import tensors
 
 if TYPE_CHECKING:
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
 
     from blindai.inference.model import ModelInfo, TensorSpec
     from blindai.inference.service import InferResult
-    from blindai.protocol.tensors import InferRequest
+    from blindai.protocol.tensors import InferRequest, Tensor
 
 _NANOSECONDS: Final = 1_000_000_000
+# Writing JSON holds up everybody: of more than this binary data has to be asked for.
+MAX_JSON_ELEMENTS: Final = 1 << 20
+MAX_JSON_BYTES: Final = 16 << 20  # of their elements in binary
 
 
 def metadata(model: ModelInfo, versions: Sequence[ModelInfo]) -> dict[str, object]:
@@ -52,7 +57,9 @@ def outcome(asked: InferRequest, result: InferResult) -> Response:
 
     Raises:
         TensorError: If JSON has no form for a value, and JSON was asked for.
+        TooLargeError: If more is asked for in JSON than may be.
     """
+    require_json_size(asked, result.outputs)
     response = tensors.InferResponse(
         model_name=result.model.name,
         model_version=str(result.model.version),
@@ -71,6 +78,23 @@ def outcome(asked: InferRequest, result: InferResult) -> Response:
         headers={tensors.HEADER_LENGTH: str(body.header_length)},
         media_type="application/octet-stream",
     )
+
+
+def require_json_size(asked: InferRequest, outputs: Sequence[Tensor]) -> None:
+    """Require that what is to be written as JSON is not too much.
+
+    Raises:
+        TooLargeError: If it is.
+    """
+    texts = [each for each in outputs if not asked.wants_binary(each.name)]
+    elements = sum(each.array.size for each in texts)
+    size = sum(binding.size_of((each.array,), each.datatype) for each in texts)
+    if elements > MAX_JSON_ELEMENTS or size > MAX_JSON_BYTES:
+        raise TooLargeError(
+            f"outputs: expected at most {MAX_JSON_ELEMENTS} elements and"
+            f" {MAX_JSON_BYTES} bytes in JSON, got {elements} and {size}:"
+            " ask for binary data"
+        )
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:

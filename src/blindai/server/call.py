@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from blindai.errors import BlindAIError, InvalidRequestError, StaleRequestError
+from blindai.errors import (
+    BlindAIError,
+    InvalidRequestError,
+    OverloadedError,
+    StaleRequestError,
+)
 from blindai.protocol import bhttp, problems
 from blindai.server.inbound import ClientGoneError
 from blindai.server.observability.record import OTHER, current, route_of
@@ -67,6 +73,10 @@ class Call:
         self._bodiless = scope["method"] == "HEAD"  # RFC 9110, section 9.3.2
         try:
             await self._app(scope, inner_receive, self._send)
+        except asyncio.CancelledError:  # by a server that ends, and waits no longer
+            self._failure = self._failure or OverloadedError(
+                "server: expected it open, got it closing"
+            )
         except Exception as error:  # noqa: BLE001  the outermost edge
             _log.error("request %s: %s", self.request_id, _where(error))
         self._record.route = route_of(scope)

@@ -201,6 +201,7 @@ def _process_limits(inference: InferenceSettings, threads: int) -> ProcessLimits
         memory_bytes=inference.memory_bytes,
         max_output_bytes=inference.max_response_bytes,
         load_s=inference.load_timeout_s,
+        run_s=inference.default_timeout_s,
         extensions=inference.extensions,
     )
 

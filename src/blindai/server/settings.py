@@ -15,6 +15,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from blindai import tables
+from blindai.inference.model import NAME
 from blindai.protocol import cbor
 from blindai.protocol.keyset import configuration_digest
 from blindai.server.enclave import Lifetimes
@@ -154,11 +155,12 @@ class BatchSettings:
     across_tenants: bool = False
 
     def __post_init__(self) -> None:
-        """Require a delay that is one.
+        """Require a name and a delay that are such.
 
         Raises:
-            ValueError: If it is not.
+            ValueError: If one is not.
         """
+        require(NAME.fullmatch(self.model), "model: expected a model's name")
         delay = self.max_queue_delay_s
         require(0 <= delay <= 10, "max_queue_delay_s: expected 0 to 10")
 

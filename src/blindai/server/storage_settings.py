@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from blindai import tables
+from blindai.inference.model import NAME
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -35,11 +36,12 @@ class PreloadSettings:
     path: str
 
     def __post_init__(self) -> None:
-        """Require a digest.
+        """Require a name and a digest.
 
         Raises:
-            ValueError: If it is malformed.
+            ValueError: If one is malformed.
         """
+        require(NAME.fullmatch(self.name), "name: expected a model's name")
         require(
             _SHA256.fullmatch(self.digest), "digest: expected 64 lower-case hex digits"
         )

@@ -179,6 +179,7 @@ _LANES: dict[str, _Lane] = {
     "a strange refusal": _strange_refusal,
     "exit": lambda *_: os._exit(7),
     "segfault": _segfault,
+    "a signal without a name": lambda *_: signal.raise_signal(40),
     "silence": _silence,
 }
 

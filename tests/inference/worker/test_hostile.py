@@ -203,6 +203,7 @@ async def test_an_honest_one_among_them_goes_on(hostile: ProcessIsolation) -> No
     [
         ("exit", "its worker ended with status 7"),
         ("segfault", "its worker died of SIGSEGV"),
+        ("a signal without a name", "its worker died of signal 40"),
     ],
 )
 async def test_a_death_is_told_by_its_name(

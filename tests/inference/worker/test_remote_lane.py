@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import os
 import socket
 
@@ -12,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.inference.worker.alive import descriptors
 
-from blindai.errors import BlindAIError, ProtocolError
+from blindai.errors import BlindAIError, InvalidRequestError, ProtocolError
 from blindai.inference.isolation import Feed, Outcome
 from blindai.inference.model import ModelSpec, TensorSpec
-from blindai.inference.worker import frames, memory, specs
+from blindai.inference.worker import frames, memory, remote_lane, specs
 from blindai.inference.worker.frames import Frame
 from blindai.inference.worker.remote_lane import RemoteLane
 from blindai.protocol.datatypes import Datatype
@@ -52,6 +54,7 @@ HEADS = st.fixed_dictionaries(
         "problem": ANYTHING,
     },
 )
+FEED = Feed.of(Tensor.of("x", np.zeros(2, np.float32)))
 GOOD = {"out": [[[2], 0, 8], [[1], 8, 7]], "ns": 5, "memory": None, "dropped": []}
 BODY = bytes(8) + b"\x03\x00\x00\x00abc"
 
@@ -61,8 +64,7 @@ async def answer(frame: Frame) -> object:
     ours, theirs = frames.pair()
     with theirs:
         lane = RemoteLane(ours, SPEC, 1 << 20, lambda _: None, lambda _: None)
-        feed = Feed.of(Tensor.of("x", np.zeros(2, np.float32)))
-        future = lane.run([feed], SPEC.outputs)
+        future = lane.run([FEED], SPEC.outputs)
         try:
             lane._take(frame)
         except ProtocolError as error:
@@ -78,6 +80,54 @@ def test_a_good_answer_is_an_outcome() -> None:
 
     assert isinstance(outcome, Outcome)
     assert [each.array.tolist() for each in outcome.outputs] == [[0, 0], [b"abc"]]
+
+
+def test_more_strings_than_may_be_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Frame(dict(GOOD), memoryview(BODY))
+    monkeypatch.setattr(remote_lane, "MAX_STRINGS", 1)
+    assert isinstance(asyncio.run(answer(frame)), Outcome)
+
+    monkeypatch.setattr(remote_lane, "MAX_STRINGS", 0)
+    assert "larger than they may be" in str(asyncio.run(answer(frame)))
+
+
+def test_a_refusal_is_made_printable_and_cut_to_size() -> None:
+    detail = "\ud800\x1b[2J" + "x" * 20_000
+    type_ = "tag:blindai,2026:problem/invalid-request"
+    body = json.dumps({"type": type_, "detail": detail}).encode()
+
+    error = asyncio.run(answer(Frame({"problem": True}, memoryview(body))))
+
+    assert isinstance(error, InvalidRequestError)
+    assert error.message.startswith("\\ud800\\x1b[2Jx")
+    assert len(error.message) < 10_000
+
+
+def test_memory_is_not_piled_up() -> None:
+    """What was offered is used, or given up before there is more."""
+
+    async def runs(dropped: list[int]) -> list[object]:
+        ours, theirs = frames.pair()
+        ended: list[object] = []
+        with theirs:
+            lane = RemoteLane(ours, SPEC, 1 << 20, lambda _: None, ended.append)
+            for number, gone in ((0, []), (1, dropped)):
+                future = lane.run([FEED], SPEC.outputs[:1])
+                head = {"out": [[[2], 0, 8]], "ns": 5, "memory": number}
+                frame = Frame(head | {"dropped": gone}, memoryview(b""), (_file(1),))
+                try:
+                    lane._take(frame)
+                except ProtocolError as error:
+                    ended.append(error.message)
+                    break
+                assert future.result().outputs[0].shape == (2,)
+                del future
+                gc.collect()
+            lane.close()
+        return ended
+
+    assert asyncio.run(runs([0])) == []
+    assert asyncio.run(runs([])) == ["it wrote to memory that is not free"]
 
 
 @given(HEADS, st.binary(max_size=64), st.lists(st.booleans(), max_size=3))
@@ -99,6 +149,19 @@ def _file(sealed: object) -> int:
         made = memory.SharedMemory.create(64)
         return os.dup(made.new_descriptors[0])
     return os.memfd_create("unsealed")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        pytest.param(["\ud800", "FP32", None], id="half a surrogate pair in a name"),
+        pytest.param(["x", "FP32", ["n\udfff"]], id="... in a symbol"),
+        pytest.param(["x", "FP32", [1 << 63]], id="a size beyond 63 bits"),
+    ],
+)
+def test_a_declaration_that_no_answer_can_hold_is_refused(tensor: object) -> None:
+    with pytest.raises(ProtocolError):
+        specs.parse({"inputs": [], "outputs": [tensor]})
 
 
 @given(ANYTHING)

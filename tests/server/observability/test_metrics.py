@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.inference.inside import served
 from tests.server.conftest import V2, Clock, MakeEnclave, MakeV2
 
 from blindai.inference.service import InferenceService, ServiceSettings
@@ -108,6 +109,19 @@ class Awkward:
 
     def sealing_key(self) -> bytes | None:
         return None
+
+
+@pytest.mark.anyio
+async def test_models_at_rest_are_not_loaded(v2: V2, clock: Clock, add: bytes) -> None:
+    metrics = Metrics()
+    metrics.watch(v2.service, v2.enclave, clock)
+
+    await v2.ask("PUT", "/v2/models/other", add)
+    two = figures(metrics)["blindai_models_loaded"]
+    await v2.service._engine.rest(served(v2.service, "other"))
+
+    assert two == 2
+    assert figures(metrics)["blindai_models_loaded"] == 1
 
 
 @pytest.mark.anyio

@@ -61,7 +61,7 @@ class Process:
             return "its worker ended"
         status = self._status.result()
         if status < 0:
-            return f"its worker died of {signal.Signals(-status).name}"
+            return f"its worker died of {_name(-status)}"
         return f"its worker ended with status {status}"
 
 
@@ -202,6 +202,13 @@ class Forks:
         for process in self._processes.values():
             process.ended(-signal.SIGKILL)
         self._processes.clear()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of real time, which have none but the first and the last
+        return f"signal {number}"
 
 
 def _kill(answer: asyncio.Future[Process]) -> None:

@@ -7,6 +7,7 @@ held against what it was asked; one that says anything else is killed.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from blindai.errors import (
 )
 from blindai.inference import sandbox
 from blindai.inference.extensions import library
+from blindai.inference.isolation import BlamelessError
 from blindai.inference.worker import frames, specs
 from blindai.inference.worker.channel import Channel
 from blindai.inference.worker.forks import Forks
@@ -50,6 +52,8 @@ class ProcessLimits:
         admission_s: How long judging may take, in seconds; also of processor time.
         load_s: How long loading may take, in seconds.
         stop_s: How long a run may go on once it was told to stop, in seconds.
+        run_s: How long any run may go on, told to stop or not, in seconds: who gives
+            up early ends nobody's worker.
         max_output_bytes: Of one run's outputs together.
         extensions: Whether models have the operators of onnxruntime-extensions.
     """
@@ -61,6 +65,7 @@ class ProcessLimits:
     admission_s: float = 60.0
     load_s: float = 60.0
     stop_s: float = 1.0
+    run_s: float = 0.0
     max_output_bytes: int = 256 << 20
     extensions: bool = False
 
@@ -237,7 +242,10 @@ class ProcessModel:
         limits: ProcessLimits,
     ) -> None:
         self._worker = worker
-        self._stop_s = limits.stop_s
+        self._limits = limits
+        self._guilty: int | None = (
+            None  # the lane whose run did not stop, if that was it
+        )
         self._loop = asyncio.get_running_loop()
         self._mourning: asyncio.Task[None] | None = None
         self.lanes = tuple(
@@ -263,11 +271,14 @@ class ProcessModel:
 
     def _stop(self, number: int, run: int) -> None:
         self._worker.say({"op": "stop", "lane": number, "run": run})
-        self._loop.call_later(self._stop_s, self._force, number, run)
+        passed_s = time.monotonic() - self.lanes[number].began
+        wait_s = max(self._limits.stop_s, self._limits.run_s - passed_s)
+        self._loop.call_later(wait_s, self._force, number, run)
 
     def _force(self, number: int, run: int) -> None:
         lane = self.lanes[number]
         if lane.busy and lane.run_number == run:
+            self._guilty = number
             self._end("it did not stop when its time had passed")
 
     def _end(self, reason: str | None) -> None:
@@ -281,12 +292,16 @@ class ProcessModel:
         self._mourning = self._loop.create_task(self._fail())
 
     async def _fail(self) -> None:
-        """Answer what ran with how the worker ended, as soon as that is known."""
+        """Answer what ran with how the worker ended, as soon as that is known.
+
+        Where one run did not stop, the others may be taken over.
+        """
         if any(lane.busy for lane in self.lanes):
             reason = await self._worker.epitaph()
             error = ModelCrashedError(f"model: expected an answer, but {reason}")
-            for lane in self.lanes:
-                lane.fail(error)
+            blameless = BlamelessError(error.message)
+            for number, lane in enumerate(self.lanes):
+                lane.fail(error if self._guilty in {None, number} else blameless)
         for lane in self.lanes:
             lane.close()
 

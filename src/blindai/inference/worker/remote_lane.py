@@ -9,9 +9,10 @@ in, and the memory can neither shrink nor grow.
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -26,13 +27,16 @@ from blindai.errors import (
     TooLargeError,
 )
 from blindai.inference import binding
-from blindai.inference.isolation import NotBegunError, Outcome
+from blindai.inference.isolation import BlamelessError, Outcome
+from blindai.inference.model import MAX_STRINGS
 from blindai.inference.worker import frames, memory
 from blindai.inference.worker.channel import Channel
 from blindai.inference.worker.memory import KEEP_BYTES, SharedMemory
 from blindai.protocol import problems
+from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor
 from blindai.protocol.tensor_data import parse_binary
+from blindai.text import printable
 
 if TYPE_CHECKING:
     import socket
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 _MAX_DIMENSIONS: Final = 32
 _MAX_ELEMENTS: Final = 2**59
 _MAX_NANOSECONDS: Final = 2**53
+_MAX_REASON: Final = 8192  # characters; an honest worker cuts at half of that
 _REFUSALS: Final = (
     InvalidRequestError,
     TensorError,
@@ -68,6 +73,7 @@ class RemoteLane:
 
     Attributes:
         run_number: How many runs have begun.
+        began: When the last one did, by `time.monotonic`.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class RemoteLane:
         self._inputs: SharedMemory | None = None
         self._outputs = _OutputMemory(max_output_bytes)
         self.run_number = 0
+        self.began = 0.0
 
     def run(
         self, feeds: Sequence[Feed], outputs: Sequence[TensorSpec]
@@ -95,10 +102,11 @@ class RemoteLane:
         """Begin a run; see `isolation.Lane`."""
         future = self._future = asyncio.get_running_loop().create_future()
         self.run_number += 1
+        self.began = time.monotonic()
         self._wanted = outputs
         try:
             if not self._send(feeds, outputs):
-                self.fail(NotBegunError("model: expected its worker, but it ended"))
+                self.fail(BlamelessError("model: expected its worker, but it ended"))
         except OSError as error:  # of memory
             self.fail(InternalError(f"inputs: expected memory: {error.strerror}"))
         return future
@@ -133,7 +141,7 @@ class RemoteLane:
             "in": entries,
             "out": [self._outputs_by_name[each.name] for each in outputs],
             "shared": shared,
-            "free": list(self._outputs.free),
+            "free": self._outputs.offer(),
         }
         if not shared:
             body = bytearray(size)
@@ -187,13 +195,26 @@ class RemoteLane:
                 source = frame.body
                 if number is not None:
                     source = self._outputs.look(number, descriptors)
-                pairs = zip(self._wanted, entries, strict=True)
-                outputs = tuple(_read(spec, entry, source) for spec, entry in pairs)
-                if sum(entry[2] for entry in entries) > self._max_output_bytes:
-                    raise ProtocolError("its outputs are larger than they may be")
+                places = [_place(entry, len(source)) for entry in entries]
+                pairs = list(zip(self._wanted, places, strict=True))
+                self._require_size(pairs)
+                outputs = tuple(_read(spec, place, source) for spec, place in pairs)
                 seconds = min(max(nanoseconds, 0), _MAX_NANOSECONDS) / 1e9
                 return Outcome(outputs, seconds)
         raise ProtocolError("it gave no outputs")
+
+    def _require_size(self, outputs: Sequence[tuple[TensorSpec, _Place]]) -> None:
+        """Hold outputs to what a run may give, before they are read.
+
+        Raises:
+            ProtocolError: If they are more.
+        """
+        texts = [place for spec, place in outputs if spec.datatype is Datatype.BYTES]
+        if (
+            sum(place.size for _, place in outputs) > self._max_output_bytes
+            or sum(prod(place.shape) for place in texts) > MAX_STRINGS
+        ):
+            raise ProtocolError("its outputs are larger than they may be")
 
 
 class _OutputMemory:
@@ -202,7 +223,13 @@ class _OutputMemory:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._all: dict[int, SharedMemory] = {}
+        self._offered: list[int] = []
         self.free: list[int] = []
+
+    def offer(self) -> list[int]:
+        """What a run may write to."""
+        self._offered = list(self.free)
+        return self._offered
 
     def look(self, number: int, descriptors: list[int]) -> memoryview:
         """The memory of an answer; free again once nobody looks at it.
@@ -212,11 +239,16 @@ class _OutputMemory:
             descriptors: What came with the answer; the memory's is taken out.
 
         Raises:
-            ProtocolError: If the worker may not write there, or shows no memory.
+            ProtocolError: If the worker may not write there, shows no memory, or shows
+                more without giving up what it was offered.
         """
         if number in self.free and not descriptors:
             self.free.remove(number)
-        elif number not in self._all and len(descriptors) == 1:
+        elif (
+            number not in self._all
+            and len(descriptors) == 1
+            and not set(self._offered) & self._all.keys()
+        ):
             self._all[number] = SharedMemory.receive(descriptors.pop(), self._max_bytes)
         else:
             raise ProtocolError("it wrote to memory that is not free")
@@ -260,7 +292,7 @@ def refusal(frame: Frame, expected: tuple[type[BlindAIError], ...]) -> BlindAIEr
     error = problems.parse(500, problems.MEDIA_TYPE, bytes(frame.body))
     if not isinstance(error, expected):
         raise ProtocolError("it refused for a reason that it cannot have")
-    return type(error)(error.message)
+    return type(error)(printable(error.message[:_MAX_REASON]))
 
 
 def _fill(
@@ -272,15 +304,27 @@ def _fill(
             offset += memory.write(target[offset:], part, feed.datatype)
 
 
-def _read(spec: TensorSpec, entry: object, source: memoryview) -> Tensor:
+class _Place(NamedTuple):
+    """Where an output is, and its dimensions."""
+
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+
+
+def _place(entry: object, end: int) -> _Place:
     match entry:
         case [list(shape), int(offset), int(size)] if (
             len(shape) <= _MAX_DIMENSIONS
             and all(type(each) is int and each >= 0 for each in shape)
             and prod(each or 1 for each in shape) <= _MAX_ELEMENTS
-            and 0 <= offset <= offset + size <= len(source)
+            and 0 <= offset <= offset + size <= end
         ):
-            data = source[offset : offset + size]
-            array = parse_binary(data, spec.datatype, tuple(shape), "its output")
-            return Tensor(spec.name, spec.datatype, tuple(shape), array)
+            return _Place(tuple(shape), offset, size)
     raise ProtocolError("its output is outside of its memory")
+
+
+def _read(spec: TensorSpec, place: _Place, source: memoryview) -> Tensor:
+    data = source[place.offset : place.offset + place.size]
+    array = parse_binary(data, spec.datatype, place.shape, "its output")
+    return Tensor(spec.name, spec.datatype, place.shape, array)

@@ -16,6 +16,7 @@ from blindai.inference.model import (
 from blindai.protocol.datatypes import Datatype
 
 _MAX_DIMENSIONS = 64
+_MAX_SIZE = 1 << 63  # of one, as ONNX has it
 _MALFORMED = "worker: expected a declaration of tensors, got another value"
 
 
@@ -65,12 +66,18 @@ def _parse_tensor(value: object) -> TensorSpec:
 
 
 def _fits(name: str, datatype: str) -> bool:
-    return len(name) <= MAX_NAME_CHARACTERS and datatype in Datatype.__members__
+    return _is_text(name) and datatype in Datatype.__members__
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written in UTF-8: JSON also has halves of surrogate pairs."""
+    half = any("\ud800" <= each <= "\udfff" for each in text)
+    return len(text) <= MAX_NAME_CHARACTERS and not half
 
 
 def _is_dimension(value: object) -> bool:
     return (
         value is None
-        or (type(value) is int and value >= 0)
-        or (isinstance(value, str) and len(value) <= MAX_NAME_CHARACTERS)
+        or (type(value) is int and 0 <= value < _MAX_SIZE)
+        or (isinstance(value, str) and _is_text(value))
     )

@@ -140,7 +140,11 @@ class _States:
             "Requests that wait, for all models together.",
             {"": self._service.waiting},
         )
-        yield _gauge("models_loaded", "Models.", {"": len(self._service.models())})
+        yield _gauge(
+            "models_loaded",
+            "Models in memory, each version for itself.",
+            {"": self._service.loaded},
+        )
         standing, now = self._enclave.standing(), self._clock()
         yield _gauge(
             "keyset_expiry_days",
