@@ -177,7 +177,7 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, reach=functools.partial(choose_target, **chosen), **given)
 
     run.__annotations__ = {each.name: each.annotation for each in parameters}
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # as documented
     return run
 
 
