@@ -83,6 +83,31 @@ def test_a_body_that_is_there_arrives_with_its_length(
     assert seen[0].partition(b"\r\n\r\n")[2] == bytes(size)
 
 
+@pytest.mark.parametrize("sizes", [(9,), (9, 5), (LARGE, 9), (LARGE, 1 << 20)])
+def test_all_of_a_body_has_left_before_its_maker_goes_on(
+    scripted: Serve, sizes: tuple[int, ...]
+) -> None:
+    arrived = threading.Event()
+    waited: list[bool] = []
+
+    def script(connection: socket.socket) -> None:
+        read_request(connection)
+        arrived.set()
+        connection.sendall(OK)
+
+    def body() -> Iterator[bytes]:
+        yield from map(bytes, sizes)
+        waited.append(arrived.wait(5))
+
+    server = scripted(script)
+    wire = DirectWire(server.url)
+    fields = {"content-length": str(sum(sizes))}
+    request = httpx.Request("POST", server.url, content=body(), headers=fields)
+    with httpx.Client(transport=wire):
+        wire.handle_request(request).read()
+    assert waited == [True]
+
+
 def test_a_body_that_is_made_as_it_is_sent_arrives_in_chunks(scripted: Serve) -> None:
     seen: list[bytes] = []
 

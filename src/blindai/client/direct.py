@@ -135,7 +135,8 @@ class _Connection:
         fields = request.headers.raw
         chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
         pieces = as_sync(request.stream)
-        batches = _as_chunks(pieces) if chunked else _batched(pieces)
+        length = int(request.headers.get("content-length", "0"))
+        batches = _as_chunks(pieces) if chunked else _batched(pieces, length)
         self._use(self.timeouts.get("write"))
         self.sent = False
         try:
@@ -273,17 +274,23 @@ def _as_chunks(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
     yield [b"0\r\n\r\n"]
 
 
-def _batched(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """A body that is there: a server that wakes for some of it finds much of it."""
+def _batched(pieces: Iterable[bytes], length: int) -> Iterator[list[bytes]]:
+    """A body that is there: a server that wakes for some of it finds much of it.
+
+    All of it has left before it is read to its end: what its maker does then does not
+    keep the server waiting.
+    """
     batch: list[bytes] = []
-    size = 0
+    size, left = 0, length
     for piece in pieces:
         batch.append(piece)
         size += len(piece)
-        if size >= _BATCH_BYTES:
+        left -= len(piece)
+        if size >= _BATCH_BYTES or not left:
             yield batch
             batch, size = [], 0
-    yield batch
+    if batch or not length:
+        yield batch
 
 
 @contextmanager

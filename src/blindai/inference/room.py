@@ -1,4 +1,4 @@
-"""How much may be kept, of all together and of one owner; what is being added counts."""
+"""How much may be kept, of all and of one owner; what is being added counts."""
 
 from __future__ import annotations
 
