@@ -61,9 +61,7 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
     pixels = graph.op(
         f"{VISION}:DecodeImage",
         file,
-        node=graph.expecting(
-            "image: expected a whole JPEG or PNG file, got a damaged one"
-        ),
+        node=graph.expecting(image_files.DAMAGED),
     )
     graph.known(pixels, TensorProto.UINT8, [None, None, 3])
     return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)  # blue came first
