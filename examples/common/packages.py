@@ -167,9 +167,12 @@ class Npm:
 
     def command(self, folder: Path) -> Sequence[str]:
         """Ask npm for the tarball; its scripts are not run."""
-        patience = ["--fetch-retries=2", f"--fetch-timeout={_STALLED_S * 1000}"]
+        patience = [
+            "--fetch-retries=2", f"--fetch-timeout={_STALLED_S * 1000}",
+            "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+        ]  # fmt: skip
         return [
-            "npm", "pack", "--ignore-scripts", "--silent", *patience,
+            "npm", "pack", "--ignore-scripts", "--loglevel=error", *patience,
             f"--pack-destination={folder}", f"{self.name}@{self.version}",
         ]  # fmt: skip
 

@@ -220,6 +220,17 @@ def test_scripts_of_npms_packages_are_not_run(
     assert "--ignore-scripts" in calls.read_text()
 
 
+def test_npm_says_why_it_fails_and_does_not_take_minutes(
+    tmp_path: Path, tool: Callable[..., Path]
+) -> None:
+    calls = tool(Npm, "cp $PAYLOAD ./got.tgz")
+
+    fetch(pinned(Npm), tmp_path / "cache")
+
+    assert "--silent" not in calls.read_text()
+    assert "--fetch-retry-maxtimeout=5000" in calls.read_text()
+
+
 def test_pip_may_take_wheels_only_by_digest_and_alone(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
