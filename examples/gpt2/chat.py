@@ -1,7 +1,7 @@
 """SmolLM2-135M as one ONNX graph: a question goes in, an answer comes out.
 
-python chat.py OUT.onnx writes it without torch, and so without holding it against the
-original; `model.py` does that.
+python -m examples.gpt2.chat OUT.onnx writes it without torch, and so without holding
+it against the original; `model.py` does that.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -365,6 +367,20 @@ def test_every_example_has_the_same_files() -> None:
     for name in serving.names():
         folder = ROOT / "examples" / name
         assert wanted <= {path.name for path in folder.iterdir()}, name
+
+
+READMES = "\n".join(
+    each.read_text() for each in (ROOT / "examples").glob("*/README.md")
+)
+PROGRAMS = re.findall(
+    r"^    .venv/bin/python -m (\S+) OUT.onnx$", READMES, re.MULTILINE
+)
+
+
+def test_programs_are_modules_as_a_script_does_not_find_what_they_share() -> None:
+    assert len(PROGRAMS) == 2
+    assert all(map(find_spec, PROGRAMS))
+    assert "python examples/" not in READMES
 
 
 def test_errors_have_a_next_step() -> None:
