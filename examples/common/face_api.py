@@ -19,13 +19,14 @@ import numpy as np
 from examples.common import KEPT
 from examples.common.archives import extract, read
 from examples.common.checking import ExportError
-from examples.common.packages import Npm
+from examples.common.packages import NPM, Package
 from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PACKAGE = Npm(
+PACKAGE = Package(
+    NPM,
     "@vladmandic/face-api",
     "1.7.15",
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
