@@ -81,7 +81,7 @@ def ask_original(net: str, images: list[NDArray[np.uint8]]) -> list[Any]:
     if program is None:
         raise ExportError("face-api: expected the program node, which is not installed")
     wanted = "package/dist/face-api.esm.js", "package/model/*"
-    folder = extract(PACKAGE, KEPT / "cache" / "face-api-1.7.15", *wanted)
+    folder = extract(PACKAGE, KEPT / "cache" / "face-api", *wanted)
     script = Path(__file__).with_suffix(".mjs")
     with tempfile.TemporaryDirectory() as made:
         jobs = []

