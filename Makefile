@@ -93,7 +93,7 @@ $(VENV)-references/.installed: requirements/dev.txt requirements/references.txt
 NAME ?=
 INPUT ?=
 example: $(VENV)/.demo
-	@$(BIN)/python -m examples.run $(NAME) $(INPUT)
+	@$(BIN)/python -m examples.run "$(NAME)" $(INPUT)
 
 # The tests of one example, of a large one too, which is built first: make test-example NAME=gpt2
 test-example: $(VENV)/.dev

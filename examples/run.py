@@ -12,7 +12,10 @@ from pathlib import Path
 
 from examples.common.serving import names, prepare, serve
 
-from blindai.errors import BlindAIError
+from blindai.errors import BlindAIError, ConfigurationError
+from blindai.text import printable
+
+_SHOWN = 100  # characters
 
 
 def main() -> None:
@@ -31,18 +34,30 @@ def run(name: str, inputs: list[str]) -> None:
     """Prepare an example, serve it, and run its client against it."""
     example = prepare(name)
     folder = example.model.parent  # the client runs there
-    given = [absolute(each) for each in inputs]
-    given = given or [os.path.relpath(each, folder) for each in example.samples]
+    samples = [os.path.relpath(each, folder) for each in example.samples]
+    given = list(map(file, inputs)) if samples else inputs  # without any, it is text
+    given = given or samples
     with serve(example) as url:
         print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
         print(f"$ python client.py {url} {' '.join(given)}", flush=True)
         print(example.client(url, *given), end="")
 
 
-def absolute(given: str) -> str:
-    """A file's path from the root, where it is one; anything else as it is."""
-    path = Path(given)
-    return str(path.resolve()) if path.exists() else given
+def file(given: str) -> str:
+    """A file's path from the root.
+
+    Raises:
+        ConfigurationError: If there is no such file.
+    """
+    try:
+        is_one = Path(given).is_file()
+    except OSError:  # a name that is too long
+        is_one = False
+    if not is_one:
+        raise ConfigurationError(
+            f"INPUT: expected a file, got {printable(given[:_SHOWN])!r}"
+        )
+    return str(Path(given).resolve())
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def extract(
 
     Args:
         package: Which; it is fetched if it is not there yet.
-        folder: Where to; if it exists, it is taken as it is.
+        folder: Where to: the package's digest is put behind its name. If it is there,
+            it is taken as it is.
         patterns: Which members, as `read` takes them.
         cache: Where fetched files are kept.
 
@@ -75,6 +76,7 @@ def extract(
         FetchError: If the package cannot be had, a pattern matches nothing, or a name
             would leave the folder.
     """
+    folder = folder.with_name(f"{folder.name}-{package.sha256[:16]}")
     if folder.is_dir():
         return folder
     found = read(package, *patterns, cache=cache)

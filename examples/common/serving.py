@@ -17,6 +17,9 @@ from examples.common.environments import environment
 
 from blindai.cli.demo_enclave import run_enclave
 from blindai.errors import BlindAIError, ConfigurationError
+from blindai.server.settings import InferenceSettings, Settings
+from blindai.server.storage_settings import PreloadSettings
+from blindai.table_writer import compose
 from blindai.text import printable
 
 if TYPE_CHECKING:
@@ -75,9 +78,16 @@ class Example:
         words = ["client.py", url, *map(str, inputs or self.samples)]
         done = _run(self, words, output=subprocess.PIPE)
         if done.returncode:
-            said = printable(" / ".join(done.stderr.strip().splitlines()))
+            said = printable(" / ".join(_error(done.stderr)))
             raise UnbuiltError(f"{self.name}: client.py failed: {said[-_LAST_WORDS:]}")
         return done.stdout
+
+
+def _error(said: str) -> list[str]:
+    """What a program said last, without the traceback before it, which is indented."""
+    lines = said.strip().splitlines()
+    starts = [at for at, line in enumerate(lines) if line and not line[0].isspace()]
+    return lines[max(starts, default=0) :]
 
 
 def names() -> list[str]:
@@ -135,15 +145,14 @@ def serve(example: Example) -> Iterator[str]:
 def configuration(example: Example) -> str:
     """The measured configuration of a server for one example, TOML."""
     content = example.model.read_bytes()
-    lines = [
-        "[[preload]]",
-        f'name = "{example.name}"',
-        f'digest = "{hashlib.sha256(content).hexdigest()}"',
-        f'path = "{example.model}"',
-    ]
-    if any(each in content for each in _CUSTOM):
-        lines += ["[inference]", "extensions = true"]
-    return "\n".join(lines) + "\n"
+    extensions = any(each in content for each in _CUSTOM)
+    served = PreloadSettings(
+        name=example.name,
+        digest=hashlib.sha256(content).hexdigest(),
+        path=str(example.model),
+    )
+    inference = InferenceSettings(extensions=extensions)
+    return compose(Settings(preload=(served,), inference=inference))
 
 
 def _run(

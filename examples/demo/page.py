@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from blindai.server.asgi import App, Message, Receive, Scope, Send
 
 HERE = Path(__file__).parent
+_VISITORS = 8  # who are answered at a time; the others wait for them
 QUESTIONS = (
     "My doctor says that I have hypertension. What is that, in one sentence?",
     "What is the capital of France?",
@@ -108,6 +109,7 @@ def build(service: Service) -> gr.Blocks:
             [problem, strip, *steps],
             show_progress="hidden",
             trigger_mode="once",
+            concurrency_limit=_VISITORS,
             api_visibility="private",
         )
     return page

@@ -46,9 +46,7 @@ def strip(known: Exchange | None) -> str:
         '<div class="bd-strip">'
         + _role("you", "You", "this page, on your machine", *you)
         + _wire(known)
-        + _role(
-            "operator", "The operator", "runs the machine, sees each byte", *operator
-        )
+        + _role("operator", "The operator", _who(known), *operator)
         + _wire(known)
         + _role("enclave", "The enclave", "memory that he cannot read", *enclave)
         + "</div>"
@@ -188,8 +186,13 @@ def _roles(known: Exchange | None) -> tuple[_Role, _Role, _Role]:
 def _role(kind: str, name: str, what: str, state: str, words: str) -> str:
     return (
         f'<div class="bd-role bd-{state}" data-role="{kind}"><b>{name}</b>'
-        f"<small>{what}</small><span>{escape(words)}</span></div>"
+        f"<small>{escape(what)}</small><span>{escape(words)}</span></div>"
     )
+
+
+def _who(known: Exchange | None) -> str:
+    """Whose exchange it is: the switch may stand elsewhere by now."""
+    return "runs the machine, sees each byte" if known is None else known.operator
 
 
 def _wire(known: Exchange | None) -> str:

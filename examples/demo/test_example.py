@@ -90,6 +90,10 @@ class Visitor:
         waiting = support.WebDriverWait(self.browser, TIMEOUT_S)
         return waiting.until(lambda browser: browser.find_element(CSS, selector))
 
+    def wait_for(self, selector: str, words: str) -> None:
+        waiting = support.WebDriverWait(self.browser, TIMEOUT_S)
+        waiting.until(lambda _: words in self.text(selector))
+
     def choose(self, operator: Operator) -> None:
         self.find(f'#operator input[value="{operator.value}"]').click()
 
@@ -221,6 +225,44 @@ def test_a_dishonest_operator_is_found_out(
     assert QUESTION not in sight
     assert "sent nothing" in visitor.text("#strip")
     assert operator.story in visitor.text("#story")
+
+
+def test_what_is_shown_says_whose_it_is_when_the_switch_is_moved(
+    visitor: Visitor,
+) -> None:
+    visitor.type(QUESTION)
+    visitor.press()
+    visitor.step(3, "good")
+
+    visitor.choose(Operator.DEBUG)
+    visitor.wait_for("#story", Operator.DEBUG.story)
+
+    assert Operator.HONEST.value in visitor.text("#strip")
+
+
+def test_two_visitors_do_not_wait_for_one_another(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    onnx.save(parrot(thinks=1500), tmp_path / "slow.onnx")
+    with running(tmp_path / "slow.onnx") as page:
+        first = visit(browser, page)
+        window = browser.current_window_handle
+        first.type(QUESTION)
+        first.press()
+        first.step(3, "busy")
+        browser.switch_to.new_window("tab")
+        second = visit(browser, page)
+        second.type(QUESTION)
+        second.press()
+
+        second.step(1, "good")
+        browser.close()
+        browser.switch_to.window(window)
+        is_busy = browser.find_elements(CSS, '[data-step="3"][data-state="busy"]')
+        answered = "capital of France" in first.step(3, "good")
+
+    assert is_busy
+    assert answered
 
 
 def test_enter_asks(visitor: Visitor) -> None:

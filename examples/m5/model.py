@@ -22,7 +22,7 @@ from examples.common.archives import read
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.graphs import FLOAT, model, node
-from examples.common.packages import Debian
+from examples.common.packages import DEBIAN, Package
 from torch import nn
 
 from blindai.pipelines import Pipeline, audio, labels
@@ -38,38 +38,45 @@ if TYPE_CHECKING:
 
 CORE = "1.6.1-1"
 SPEAKERS = {
-    "Allison (English)": Debian(
+    "Allison (English)": Package(
+        DEBIAN,
         "asterisk-core-sounds-en-gsm",
         CORE,
         "ddc33205a56aebf54c73a0fb95c3a0d8131087878d74857a4e54bcab2b0d72ae",
     ),
-    "June (French)": Debian(
+    "June (French)": Package(
+        DEBIAN,
         "asterisk-core-sounds-fr-gsm",
         CORE,
         "97bd8bebb7ef775046802a5a466d8f89916f54f437e158a1ec537cef814d44fd",
     ),
-    "Armelle (French)": Debian(
+    "Armelle (French)": Package(
+        DEBIAN,
         "asterisk-prompt-fr-armelle",
         "20070613-2.2",
         "162570b1a9b3512a98f06b89f60c7c17cf1b9b52297315adca9a4e5be728bea3",
     ),
-    "July (Spanish)": Debian(
+    "July (Spanish)": Package(
+        DEBIAN,
         "asterisk-prompt-es-co",
         "0.20070403-2.1",
         "6702696e045514699e87dc8fb70f370717e5df91f821f7bec8dd0df1be008e83",
     ),
-    "Carlo (Italian)": Debian(
+    "Carlo (Italian)": Package(
+        DEBIAN,
         "asterisk-core-sounds-it-gsm",
         CORE,
         "fb6d6ce94502894714f00240c372a291bcaa4cd3e05fdf278780a4dd9edfabab",
     ),
-    "Maxim (Russian)": Debian(
+    "Maxim (Russian)": Package(
+        DEBIAN,
         "asterisk-core-sounds-ru-gsm",
         CORE,
         "19770f5c211e8c3a1dc8eefd703382570da7edf00c52db069ebc2a64d5dda4bd",
     ),
 }
-ALLISON_IN_SPANISH = Debian(
+ALLISON_IN_SPANISH = Package(
+    DEBIAN,
     "asterisk-core-sounds-es-gsm",
     CORE,
     "533b4c29e232cae99f89a6933b5fc0af5341514e513924df401c683e222614b7",
@@ -101,7 +108,7 @@ class Clips:
     test: list[tuple[Clip, int]]
 
 
-def load(package: Debian) -> dict[str, Clip]:
+def load(package: Package) -> dict[str, Clip]:
     """The spoken clips of a package, by the digest of their file: each once."""
     clips = {}
     for name, content in read(package, "*.gsm").items():

@@ -5,8 +5,7 @@ and then trained further: a tree's splits are the neurons of the first layer, it
 those of the second, and what the leaves say is the output.
 
 Both become one ONNX file, which takes an application as it is filled in: twenty fields
-by their names, words as words. It gives the probability that the credit goes bad, by
-each of the two.
+by their names, words as words. It gives how likely the credit goes bad, by each.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from examples.common.archives import read_one
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.graphs import FLOAT, STRING, model, node
-from examples.common.packages import Debian
+from examples.common.packages import DEBIAN, Package
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.tree import DecisionTreeClassifier
 
-WEKA = Debian(
+WEKA = Package(
+    DEBIAN,
     "weka",
     "3.6.14-3",
     "58ea5ec3b42ca9719be5756d1bd64ebed0e69d16d6fffa200b3cebf4ccccab16",

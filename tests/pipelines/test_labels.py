@@ -53,6 +53,7 @@ def test_no_more_are_asked_for_than_there_are(count: int) -> None:
     ("name", "contents"),
     [
         ("names.txt", "cat\n dog \n\nété\r\nfox\n"),
+        ("names.txt", "\ufeffcat\ndog\nété\nfox"),
         ("names.json", '["cat", "dog", "été", "fox"]'),
         ("names.json", '{"1": "dog", "0": "cat", "3": "fox", "2": "été"}'),
     ],
@@ -73,6 +74,9 @@ def test_names_are_read_from_files(name: str, contents: str, tmp_path: Path) -> 
         ("names.json", b"[1]", "expected a list of names, or names by their numbers"),
         ("names.json", b'{"1": "dog"}', "expected a list of names, or names by their"),
         ("names.json", 100_000 * b"[", "expected a list of names, or names by their"),
+        ("names.json", b'["\\ud800"]', "expected a list of names, or names by their"),
+        ("names.json", b"[]", "expected names of classes, got none"),
+        ("names.txt", b"\n \n", "expected names of classes, got none"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(

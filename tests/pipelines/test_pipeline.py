@@ -91,6 +91,11 @@ def test_a_later_model_asks_for_a_later_pipeline() -> None:
     assert ready(pipeline, WITHOUT)(n=[[1, 2, 3]])[0].tolist() == [[12]]
 
 
+def test_a_model_that_names_no_opset_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="one that names its opset, got none"):
+        Pipeline().run(onnx.ModelProto())
+
+
 def test_there_is_no_earlier_pipeline() -> None:
     with pytest.raises(ConfigurationError, match="opset: expected 20 or more, got 19"):
         Pipeline(opset=19)

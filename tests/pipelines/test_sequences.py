@@ -11,6 +11,7 @@ from tests.pipelines.running import Ready, ready
 from tests.pipelines.test_text import vocabulary
 from tests.pipelines.vocabularies import TEXTS, gpts
 
+from blindai.errors import ConfigurationError, InvalidRequestError
 from blindai.pipelines import Pipeline, sequences
 
 SYMBOLS = ("", "a", "b", "ç", " ")
@@ -95,3 +96,35 @@ def test_ctc_says_each_symbol_once(blank: int) -> None:
     for text, row in zip(texts, heard.argmax(2), strict=True):
         once = [symbol for symbol, _ in groupby(row) if symbol != blank]
         assert text == "".join(SYMBOLS[symbol] for symbol in once)
+
+
+@pytest.mark.parametrize("columns", [4, 6])
+def test_ctc_has_as_many_symbols_as_the_model(columns: int) -> None:
+    pipeline = Pipeline()
+    scores = pipeline.input("scores", "FP32", [None, None, None])
+    pipeline.give(text=sequences.ctc(scores, SYMBOLS))
+
+    with pytest.raises(InvalidRequestError, match="expected a model of 5 symbols, got"):
+        ready(pipeline)(scores=np.zeros((1, 3, columns)))
+
+
+def test_ctc_says_nothing_of_no_steps() -> None:
+    pipeline = Pipeline()
+    scores = pipeline.input("scores", "FP32", [None, None, None])
+    pipeline.give(text=sequences.ctc(scores, SYMBOLS))
+
+    assert ready(pipeline)(scores=np.zeros((2, 0, 5)))[0].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("symbols", "blank"), [((), 0), (("",), 0), ("-ab", 3), ("-ab", -1)]
+)
+def test_ctc_needs_symbols_and_a_blank_among_them(
+    symbols: tuple[str, ...], blank: int
+) -> None:
+    scores = Pipeline().input("scores", "FP32", [None, None, None])
+
+    with pytest.raises(
+        ConfigurationError, match="symbols: expected some, and the blank"
+    ):
+        sequences.ctc(scores, symbols, blank=blank)

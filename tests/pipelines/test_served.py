@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 from tests.pipelines.running import file_of, photograph
 from tests.pipelines.test_audio import NOISE, WAV, wav
 from tests.pipelines.test_image_files import JPEG, png_of
@@ -21,6 +22,7 @@ from blindai.errors import (
     ModelRefusedError,
 )
 from blindai.pipelines import Pipeline, audio, image, labels, sequences, spectrum, text
+from blindai.pipelines.graph import VISION
 from blindai.server.settings import InferenceSettings, Settings
 from blindai.testing import SimulatedEnclave
 
@@ -152,16 +154,32 @@ def test_as_much_as_may_be_fits_into_the_memory(client: blindai.Connection) -> N
     assert time.monotonic() - began < 3 * SOON_S
 
 
-def test_a_jpeg_with_damaged_tables_ends_a_worker_and_another_takes_its_place(
+DAMAGED = JPEG[: JPEG.index(b"\xff\xc4") + 5] + 16 * b"\xff" + JPEG[-800:]
+
+
+def test_a_damaged_jpeg_is_refused_by_the_worker_that_goes_on(
     client: blindai.Connection,
 ) -> None:
-    at = JPEG.index(b"\xff\xc4") + 5
-    damaged = JPEG[:at] + 16 * b"\xff" + JPEG[at + 16 :]
-
-    with pytest.raises(ModelCrashedError, match="its worker ended with status 1"):
-        client.predict("colours", damaged)
+    for _ in range(6):  # of a model whose worker dies five times, the server tires
+        with pytest.raises(InvalidRequestError, match="image: expected a whole JPEG"):
+            client.predict("colours", DAMAGED)
 
     assert client.predict("colours", file_of(PHOTO)).output[0].shape == (1, 3)
+
+
+def test_a_damaged_jpeg_ends_a_worker_that_only_decodes_and_another_takes_its_place(
+    client: blindai.Connection,
+) -> None:
+    pipeline = Pipeline()
+    file = pipeline.file("file")
+    pixels = file.graph.op(f"{VISION}:DecodeImage", file)
+    pipeline.give(pixels=file.graph.known(pixels, TensorProto.UINT8, [None, None, 3]))
+    client.upload_model(pipeline.model().SerializeToString(), "bare")
+
+    with pytest.raises(ModelCrashedError, match="its worker ended with status 1"):
+        client.predict("bare", DAMAGED)
+
+    assert client.predict("bare", file_of(PHOTO)).output[0].shape == PHOTO.shape
 
 
 def test_without_extensions_such_a_model_is_refused_and_sound_is_not() -> None:

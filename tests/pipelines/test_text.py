@@ -199,12 +199,21 @@ def without(key: str) -> dict[str, Any]:
     return changed
 
 
+def with_vocabulary(vocabulary: object) -> dict[str, Any]:
+    changed: dict[str, Any] = document()
+    changed["model"]["vocab"] = vocabulary
+    return changed
+
+
 @pytest.mark.parametrize(
     "contents",
     [
         "no JSON",
         "[]",
         json.dumps(without("model")),
+        100_000 * "[",
+        json.dumps(with_vocabulary(["a"])),
+        json.dumps(with_vocabulary({"a": "b"})),
         json.dumps(document() | {"pre_tokenizer": None}),
         json.dumps(document() | {"pre_tokenizer": {"type": "Whitespace"}}),
         json.dumps(

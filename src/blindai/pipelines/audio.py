@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from onnx import TensorProto
 
+from blindai.errors import ConfigurationError
 from blindai.pipelines import resampling
 
 if TYPE_CHECKING:
@@ -95,7 +96,15 @@ def resample(
 
     Returns:
         FP32, (samples).
+
+    Raises:
+        ConfigurationError: If there is no such rate, or no such filter.
     """
+    if min(rate, zeros) < 1 or not 0 < rolloff <= 1:
+        raise ConfigurationError(
+            "resample: expected a rate and zeros of 1 or more and a rolloff of at most"
+            f" 1, got {rate}, {zeros} and {rolloff}"
+        )
     graph = sound.samples.graph
     old, new = resampling.reduced(graph, sound.rate, rate)
     samples = graph.require(

@@ -5,7 +5,7 @@ Boxes are (top, left, bottom, right), in pixels of the image as it was sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,16 +26,27 @@ class Found:
         boxes: Top, left, bottom, right: FP32, (found, 4).
         scores: How sure each is: FP32, (found,).
         classes: What each is: INT64, (found,).
+        known: How many classes there are: INT64, ().
     """
 
     boxes: Value
     scores: Value
     classes: Value
+    known: Value
 
     def names(self, names: Sequence[str]) -> Value:
-        """What each is, by name: BYTES, (found,)."""
+        """What each is, by name: BYTES, (found,).
+
+        Args:
+            names: Of all classes, in their order; the run fails if there are others.
+        """
         graph = self.boxes.graph
-        return graph.op("Gather", np.array(list(names), object), self.classes)
+        classes = graph.require(
+            self.classes,
+            graph.op("Equal", self.known, len(names)),
+            f"names: expected a model of {len(names)} classes, got another",
+        )
+        return graph.op("Gather", np.array(list(names), object), classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +127,7 @@ def keep(boxes: Value, scores: Value, choice: Choice) -> Found:
         graph.op("Gather", graph.op("Gather", boxes, which), order),
         graph.op("Gather", sure, order),
         graph.op("Gather", classes, order),
+        graph.op("Gather", graph.op("Shape", scores), 1),
     )
 
 
@@ -131,4 +143,4 @@ def on_image(found: Found, fitted: Fitted) -> Found:
     moved = graph.op("Div", graph.op("Sub", found.boxes, twice), fitted.scale)
     size = graph.op("Cast", fitted.size, to=TensorProto.FLOAT)
     inside = graph.op("Min", graph.op("Max", moved, 0.0), graph.op("Tile", size, [2]))
-    return Found(inside, found.scores, found.classes)
+    return replace(found, boxes=inside)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from blindai.pipelines.graph import Graph, Operand, Value
 
+_MAX_PIXELS: Final = 25_000_000
 _FILTERS: Final = {"bilinear": "linear", "bicubic": "cubic"}
 _CUBIC: Final = -0.5  # Pillow's, and the one that keeps edges apart from ringing least
 
@@ -44,7 +45,7 @@ class Fitted:
     size: Value
 
 
-def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
+def decode(file: Value, *, max_pixels: int = _MAX_PIXELS) -> Value:
     """Pixels of a JPEG or PNG file.
 
     What is transparent is shown as if it were not. The run fails, before anything is
@@ -61,9 +62,7 @@ def decode(file: Value, *, max_pixels: int = 25_000_000) -> Value:
     pixels = graph.op(
         f"{VISION}:DecodeImage",
         file,
-        node=graph.expecting(
-            "image: expected a whole JPEG or PNG file, got a damaged one"
-        ),
+        node=graph.expecting(image_files.DAMAGED),
     )
     graph.known(pixels, TensorProto.UINT8, [None, None, 3])
     return graph.op("Gather", pixels, np.array([2, 1, 0]), axis=2)  # blue came first
@@ -102,13 +101,23 @@ def resize(
     return graph.op("Squeeze", scaled, [0])
 
 
-def resize_shorter(pixels: Value, side: int, how: str = "bilinear") -> Value:
+def resize_shorter(
+    pixels: Value,
+    side: int,
+    how: str = "bilinear",
+    *,
+    max_pixels: int = _MAX_PIXELS,
+) -> Value:
     """Scale so that the shorter side has a length, as torchvision's `Resize(side)`.
+
+    The run fails, before anything is scaled, if that makes too many pixels: of an image
+    that is one pixel wide and long.
 
     Args:
         pixels: UINT8, (height, width, 3).
         side: In pixels.
         how: As of `resize`.
+        max_pixels: The most that it may become.
 
     Raises:
         ConfigurationError: If there is no such way.
@@ -117,6 +126,13 @@ def resize_shorter(pixels: Value, side: int, how: str = "bilinear") -> Value:
     size = _size(graph, pixels)
     shorter = graph.op("ReduceMin", size)
     scaled = graph.op("Div", graph.op("Mul", size, side), shorter)
+    few = graph.op("LessOrEqual", graph.op("ReduceProd", scaled), max_pixels)
+    pixels = graph.require(
+        pixels,
+        few,
+        f"image: expected at most {max_pixels} pixels where its shorter side has"
+        f" {side}, got more",
+    )
     return resize(pixels, scaled, how)
 
 

@@ -38,10 +38,18 @@ def read(path: Path) -> tuple[str, ...]:
     """Read the names of classes from a file.
 
     Raises:
-        ConfigurationError: If it cannot be read, or is of no kind that is known.
+        ConfigurationError: If it cannot be read, has none, or is of no kind that is
+            known.
     """
+    names = _read(path)
+    if not names:
+        raise ConfigurationError(f"labels {path}: expected names of classes, got none")
+    return names
+
+
+def _read(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"labels {path}: cannot be read: {reason(error)}"
@@ -94,7 +102,7 @@ def _of_json(document: object) -> tuple[str, ...]:
     """Names in a document.
 
     Raises:
-        ValueError: If it has none, or not all.
+        ValueError: If it has not all, or one is no text.
     """
     if isinstance(document, dict):
         if set(document) != {str(number) for number in range(len(document))}:
@@ -104,4 +112,5 @@ def _of_json(document: object) -> tuple[str, ...]:
         isinstance(name, str) for name in document
     ):
         raise ValueError("no names")
+    "".join(document).encode()  # half a character is none
     return tuple(document)

@@ -236,9 +236,12 @@ def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """A model in the version of ONNX's operators that the whole is of.
 
     Raises:
-        ConfigurationError: If it is of a later one, or ONNX has no way to that one.
+        ConfigurationError: If it names none or a later one, or ONNX has no way there.
     """
-    version = next(each.version for each in model.opset_import if not _domain(each))
+    versions = [each.version for each in model.opset_import if not _domain(each)]
+    if not versions:
+        raise ConfigurationError("model: expected one that names its opset, got none")
+    version = versions[0]
     if version > opset:
         raise ConfigurationError(
             f"model: expected opset {opset} or earlier, got {version}: say"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from blindai.errors import ConfigurationError
 from blindai.pipelines import strings
 
 if TYPE_CHECKING:
@@ -49,8 +50,22 @@ def ctc(scores: Value, symbols: Sequence[str], *, blank: int = 0) -> Value:
 
     Returns:
         BYTES, (texts).
+
+    Raises:
+        ConfigurationError: If no symbol is left, or the blank is none of them.
     """
+    if not 0 <= blank < len(symbols) or len(symbols) == 1:
+        raise ConfigurationError(
+            f"symbols: expected some, and the blank among them, got {len(symbols)}"
+            f" and {blank}"
+        )
     graph = scores.graph
+    count = graph.op("Gather", graph.op("Shape", scores), -1)
+    scores = graph.require(
+        scores,
+        graph.op("Equal", count, len(symbols)),
+        f"symbols: expected a model of {len(symbols)} symbols, got another",
+    )
     best = graph.op("ArgMax", scores, axis=-1, keepdims=0)
     before = graph.op("Pad", best, [0, 1, 0, 0], graph.value(-1))
     before = graph.op("Slice", before, [0], [-1], [1])

@@ -31,6 +31,8 @@ _UNKNOWN: Final = "[UNK]"
 _END_OF_TEXT: Final = "<|endoftext|>"
 _DIGIT: Final = r"(\p{N})"
 _LIMITS: Final = TextLimits()
+_NO_JSON: Final = OSError, ValueError, RecursionError
+_NO_TOKENIZER: Final = LookupError, TypeError, AttributeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,11 @@ class BytePairs:
             steps = before.get("pretokenizers", [before])
             kinds = [(each["type"], each.get("individual_digits")) for each in steps]
             added = {each["id"]: each for each in document.get("added_tokens", [])}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            own = {each["content"]: at for at, each in added.items()}
+            numbers = {
+                str(token): int(at) for token, at in model["vocab"].items()
+            } | own
+        except (*_NO_JSON, *_NO_TOKENIZER) as error:
             raise ConfigurationError(
                 f"{path}: expected a tokenizer.json of byte-level BPE"
             ) from error
@@ -100,7 +106,6 @@ class BytePairs:
             raise ConfigurationError(
                 f"{path}: expected GPT-2's or SmolLM2's way to cut text, got {kinds}"
             )
-        numbers = model["vocab"] | {each["content"]: at for at, each in added.items()}
         special = tuple(at for at, each in added.items() if each.get("special"))
         return cls(
             numbers=numbers,
