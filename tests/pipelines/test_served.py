@@ -9,7 +9,6 @@ from itertools import groupby
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
 from tests.pipelines.running import file_of, photograph
 from tests.pipelines.test_audio import NOISE, WAV, wav
 from tests.pipelines.test_image_files import JPEG, png_of
@@ -18,11 +17,9 @@ from tests.pipelines.vocabularies import berts
 import blindai
 from blindai.errors import (
     InvalidRequestError,
-    ModelCrashedError,
     ModelRefusedError,
 )
 from blindai.pipelines import Pipeline, audio, image, labels, sequences, spectrum, text
-from blindai.pipelines.graph import VISION
 from blindai.server.settings import InferenceSettings, Settings
 from blindai.testing import SimulatedEnclave
 
@@ -165,21 +162,6 @@ def test_a_damaged_jpeg_is_refused_by_the_worker_that_goes_on(
             client.predict("colours", DAMAGED)
 
     assert client.predict("colours", file_of(PHOTO)).output[0].shape == (1, 3)
-
-
-def test_a_damaged_jpeg_ends_a_worker_that_only_decodes_and_another_takes_its_place(
-    client: blindai.Connection,
-) -> None:
-    pipeline = Pipeline()
-    file = pipeline.file("file")
-    pixels = file.graph.op(f"{VISION}:DecodeImage", file)
-    pipeline.give(pixels=file.graph.known(pixels, TensorProto.UINT8, [None, None, 3]))
-    client.upload_model(pipeline.model().SerializeToString(), "bare")
-
-    with pytest.raises(ModelCrashedError, match="its worker ended with status 1"):
-        client.predict("bare", DAMAGED)
-
-    assert client.predict("bare", file_of(PHOTO)).output[0].shape == PHOTO.shape
 
 
 def test_without_extensions_such_a_model_is_refused_and_sound_is_not() -> None:
