@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -128,12 +128,11 @@ class Engine:
             max_queue=self._limits.max_queue,
             batching=self._limits.batching.get(info.name, Batching()),
         )
-        try:
+        with ExitStack() as undo:
+            undo.callback(source.close)
             async with self._reserve(info.size_bytes):
                 loaded = await self._load(info, spool)
-        except BaseException:
-            source.close()
-            raise
+            undo.pop_all()
         self._served[served] = source
         served.attach(loaded)
         return served
@@ -213,11 +212,10 @@ class Engine:
     async def _load(self, info: ModelInfo, spool: Spool) -> Loaded:
         """Load a model and warm it up. Who calls it attaches it without a pause."""
         loaded = await self._isolation.load(spool, info.spec, self._limits.lanes)
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(loaded.close)
             await warm_up(loaded, info.spec)
-        except BaseException:
-            await loaded.close()
-            raise
+            undo.pop_all()
         return loaded
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -215,12 +215,13 @@ class Store:
             if self._folder is not None and how.save:
                 entry = self._folder.entry(info)
             writing = asyncio.create_task(self._write(entry, spool))
-            try:
+            async with AsyncExitStack() as undo:
+                undo.push_async_callback(
+                    lambda: finish(self._take_back(entry, writing))
+                )
                 source = self._source(entry, spool)
                 served = await self._engine.serve(info, spool, source)
-            except BaseException:
-                await finish(self._take_back(entry, writing))
-                raise
+                undo.pop_all()
             await finish(self._keep(Version(info, served, entry), writing))
         return info
 
@@ -286,12 +287,11 @@ class Store:
     async def _keep(self, version: Version, writing: asyncio.Task[None]) -> None:
         held = self._versions.of(version.info.name)
         going = (*held, version)[: -self._limits.max_versions]
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._engine.retire, version.require())
             await writing
             await self._commit((version,), going)
-        except BaseException:
-            await self._engine.retire(version.require())
-            raise
+            undo.pop_all()
         self._versions.put(version)
         await self._drop(going)
         await self._rest(self._versions.of(version.info.name)[:-1])
