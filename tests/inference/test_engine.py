@@ -25,8 +25,11 @@ from blindai.errors import (
 )
 from blindai.inference.arrivals import Upload
 from blindai.inference.engine import EngineLimits
+from blindai.inference.isolation import Loaded
 from blindai.inference.service import InferenceService, ServiceSettings
 from blindai.inference.serving import Served
+from blindai.inference.threads import ThreadModel
+from blindai.inference.worker.processes import ProcessModel
 from blindai.protocol.datatypes import Array
 from blindai.protocol.tensor import Tensor
 
@@ -150,6 +153,33 @@ async def test_who_finds_no_room_waits_for_it(make: Make) -> None:
         running.cancel()
 
         assert (await waiting)[0, 0] == 2.0
+
+
+async def test_a_model_that_fails_its_warm_up_is_ended(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Loaded] = []
+
+    async def refuse(_: Loaded, __: object) -> None:
+        raise ModelRefusedError("model: expected it to run on zeros")
+
+    def watch(kind: type[ProcessModel | ThreadModel]) -> None:
+        close = kind.close
+
+        async def tell(model: ProcessModel | ThreadModel) -> None:
+            ended.append(model)
+            await close(model)  # type: ignore[arg-type]  # of the same kind
+
+        monkeypatch.setattr(kind, "close", tell)
+
+    watch(ProcessModel)
+    watch(ThreadModel)
+    monkeypatch.setattr("blindai.inference.engine.warm_up", refuse)
+    async with make() as service:
+        with pytest.raises(ModelRefusedError, match="on zeros"):
+            await upload(service, "a")
+
+        assert len(ended) == 1
 
 
 async def test_who_is_always_busy_makes_way_in_its_turn(
