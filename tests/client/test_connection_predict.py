@@ -247,3 +247,14 @@ def test_a_model_replaced_behind_the_clients_back_is_looked_at_again(
 def test_a_models_name_may_need_quoting(client: blindai.Connection) -> None:
     with pytest.raises((NotFoundError, InvalidRequestError)):
         client.predict("..?b c#d", ONES)
+
+
+@pytest.mark.parametrize("size", [1, 65_535, 65_536, 300_000, 3_000_000])
+def test_an_answer_of_any_size_is_what_was_sent(
+    client: blindai.Connection, identity: Callable[..., bytes], name: str, size: int
+) -> None:
+    client.upload_model(identity(TensorProto.UINT8), name)
+    array = np.random.default_rng(size).integers(0, 256, size, np.uint8)
+    (output,) = client.predict(name, array).output
+    assert np.array_equal(output.as_numpy(), array)
+    assert not output.as_numpy().flags.writeable

@@ -17,7 +17,7 @@ import pytest
 
 import blindai
 from blindai.attester.simulated import SimulatedAttester, SimulatedPlatform
-from blindai.client import door
+from blindai.client import challenge
 from blindai.client.policies import SimulationWarning
 from blindai.errors import (
     AppraisalError,
@@ -147,7 +147,7 @@ def test_evidence_that_comes_drop_by_drop_is_not_waited_for(
                 time.sleep(0.01)
                 yield b"a"
 
-    monkeypatch.setattr(door, "EVIDENCE_S", 0.05)
+    monkeypatch.setattr(challenge, "EVIDENCE_S", 0.05)
     wire.answer = lambda _: httpx.Response(200, stream=Dripping())
     with pytest.raises(
         TransportError, match=r"evidence: expected all of it in 0\.05 s"

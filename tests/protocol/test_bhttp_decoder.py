@@ -360,3 +360,21 @@ def test_what_was_sent_is_in_no_repr() -> None:
     secret = ((b"secret", b"secret"),)
     whole = [Request(POST, b"secret", secret), Response(OK, b"secret", secret)]
     assert "secret" not in repr(whole)
+
+
+def test_the_size_of_all_content_is_known_once_it_begins() -> None:
+    decoder = ResponseDecoder()
+    begin = bhttp.encode_whole_response_head(OK, 3)
+    decoder.feed(begin[:-1])
+    assert decoder.content_bytes is None
+    decoder.feed(begin[-1:] + b"a")
+    assert decoder.content_bytes == 3
+    decoder.feed(b"bc")
+    decoder.finish()
+    assert decoder.content_bytes == 3
+
+
+def test_the_size_of_content_that_is_made_as_it_is_sent_is_not_known() -> None:
+    decoder = ResponseDecoder()
+    decoder.feed(bhttp.encode_response_head(OK) + b"\3abc")
+    assert decoder.content_bytes is None

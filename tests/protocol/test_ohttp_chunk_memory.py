@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blindai.protocol import kem
+from blindai.protocol.chunks import ChunkSealer
 from blindai.protocol.kem import Kem
 from blindai.protocol.ohttp import GatewayKey
 from blindai.protocol.ohttp_chunked import (
-    ChunkSealer,
     RequestOpener,
     RequestSealer,
     ResponseOpener,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindai.protocol.chunk_writers import ChunkWriter
+from blindai.protocol.chunks import ChunkOpener, ChunkSealer
 from blindai.protocol.hpke import Aead, Cipher
-from blindai.protocol.ohttp_chunked import ChunkOpener, ChunkSealer, ChunkWriter
 
 
 def cipher() -> Cipher:

@@ -16,6 +16,13 @@ from hypothesis import strategies as st
 
 from blindai.errors import SealingError, UnknownKeyError
 from blindai.protocol import hpke, varint
+from blindai.protocol.chunks import (
+    CHUNK_BYTES,
+    COMMON_CHUNK_BYTES,
+    MAX_CHUNK_BYTES,
+    ChunkOpener,
+    ChunkSealer,
+)
 from blindai.protocol.hpke import Aead, Cipher, Kdf
 from blindai.protocol.kem import (
     Kem,
@@ -25,11 +32,6 @@ from blindai.protocol.kem import (
 )
 from blindai.protocol.ohttp import GatewayKey, KeyConfig, seal_request
 from blindai.protocol.ohttp_chunked import (
-    CHUNK_BYTES,
-    COMMON_CHUNK_BYTES,
-    MAX_CHUNK_BYTES,
-    ChunkOpener,
-    ChunkSealer,
     RequestOpener,
     RequestSealer,
     ResponseOpener,

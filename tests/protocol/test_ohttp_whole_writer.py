@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindai.protocol.chunk_writers import WholeWriter
+from blindai.protocol.chunks import MAX_CHUNK_BYTES, ChunkOpener
 from blindai.protocol.hpke import Aead, Cipher
-from blindai.protocol.ohttp_chunked import MAX_CHUNK_BYTES, ChunkOpener, WholeWriter
 
 ALONE = 32768
 
@@ -69,7 +70,14 @@ def test_a_small_message_is_one_piece() -> None:
 
 def test_what_is_before_a_large_part_leaves_before_it_is_sealed() -> None:
     pieces = sealed([b"head", bytes(ALONE), b"end"])
-    assert [len(piece) > ALONE for piece in pieces] == [False, True]
+    assert [len(piece) > ALONE for piece in pieces] == [False, True, False]
+
+
+def test_many_small_chunks_leave_together_but_not_all_at_once() -> None:
+    writer = WholeWriter(cipher(), b"header", [bytes(1_000_000)], 16384)
+    pieces = list(writer.seal())
+    assert sum(map(len, pieces)) == writer.size_bytes
+    assert {len(piece) // 16384 for piece in pieces[:-1]} == {4}
 
 
 def test_one_chunk_at_a_time_is_in_memory() -> None:

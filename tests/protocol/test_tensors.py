@@ -169,6 +169,27 @@ def test_a_read_request_shows_the_body_itself_and_cannot_change_it(
         assert not tensor.array.flags.writeable
 
 
+@pytest.mark.parametrize("cut", [0, 1, 100, -1, None], ids=str)
+def test_a_body_may_come_in_pieces(cut: int | None) -> None:
+    written = encode_request(InferRequest(inputs=(IMAGE, HALF)))
+    body = joined(written)
+    at = written.header_length if cut is None else cut
+    pieces = [body[:at], body[at:]]
+
+    (image, half) = parse_request(pieces, written.header_length).inputs
+
+    assert np.array_equal(image.array, IMAGE.array)
+    assert np.array_equal(half.array, HALF.array)
+    shown = np.shares_memory(image.array, np.frombuffer(pieces[1], np.uint8))
+    assert shown == (cut is None), "not joined where the pieces are JSON and tensors"
+    assert not image.array.flags.writeable
+
+
+def test_a_body_may_be_no_piece_at_all() -> None:
+    with pytest.raises(TensorError, match="JSON"):
+        parse_request([])
+
+
 def test_a_body_does_not_show_its_values() -> None:
     body = encode_request(InferRequest(inputs=(TEXT,)), binary=False)
 

@@ -19,6 +19,7 @@ from blindai.inference.service import InferenceService
 from blindai.protocol import bhttp, ohttp
 from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.bhttp_decoder import Response, decode_response
+from blindai.protocol.chunks import MAX_CHUNK_BYTES
 from blindai.protocol.names import GATEWAY_PATH
 from blindai.server.app import create_app
 from blindai.server.asgi import App, Message, Receive, Scope, Send
@@ -266,7 +267,7 @@ class Door:
     ) -> Opened:
         """Seal, send, open."""
         message = self.message(method, path, content, fields)
-        size = chunked.MAX_CHUNK_BYTES
+        size = MAX_CHUNK_BYTES
         pieces = [message[at : at + size] for at in range(0, len(message), size)]
         return await self.send(self.seal(*pieces))
 

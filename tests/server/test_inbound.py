@@ -13,6 +13,7 @@ import pytest
 
 from blindai.protocol import bhttp, varint
 from blindai.protocol import ohttp_chunked as chunked
+from blindai.protocol.chunks import MAX_CHUNK_BYTES
 from blindai.server.gateway import GatewayLimits
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def empty(chunks: list[bytes]) -> list[bytes]:
 
 
 def too_large(chunks: list[bytes]) -> list[bytes]:
-    return [*chunks[:2], varint.encode(chunked.MAX_CHUNK_BYTES + 17), *chunks[2:]]
+    return [*chunks[:2], varint.encode(MAX_CHUNK_BYTES + 17), *chunks[2:]]
 
 
 @pytest.mark.parametrize(

@@ -102,14 +102,17 @@ def known_length_request(path: bytes) -> bytes:
 
 
 def parse_response(message: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Read a response of indeterminate length (RFC 9292, section 3.2)."""
+    """Read a response of known length, without trailers (RFC 9292, section 3.1)."""
     reader = Reader(message)
     framing, status = reader.varint(), reader.varint()
-    assert framing == 3, f"expected framing 3, got {framing}"
-    fields = {name: reader.string() for name in iter(reader.string, b"")}
-    content = b"".join(iter(reader.string, b""))
-    trailers = list(iter(reader.string, b""))
-    assert (trailers, reader.rest) == ([], b"")
+    assert framing == 1, f"expected framing 1, got {framing}"
+    lines = Reader(reader.string())
+    fields = {}
+    while lines.rest:
+        name = lines.string()
+        fields[name] = lines.string()
+    content = reader.string()
+    assert reader.rest == b""
     return status, fields, content
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from blindai.protocol.names import GATEWAY_PATH
 from blindai.server.outbound import response_head
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakeDoor
+    from tests.server.conftest import Answer, MakeDoor, Sealing
 
     from blindai.server.asgi import App, Message, Receive, Scope, Send
 
@@ -93,17 +94,57 @@ async def test_a_small_answer_leaves_as_one_chunk_of_known_length(
     assert answer.headers[b"cache-control"] == b"no-store"
 
 
-async def test_chunks_are_of_a_size_that_every_client_takes(
-    make_door: MakeDoor,
+def sizes_of_chunks(sealing: Sealing, answer: Answer) -> list[int]:
+    """Of all but the final one."""
+    opener = chunked.ResponseOpener(sealing.encapsulation)
+    return [len(plaintext) for plaintext in opener.feed(answer.body)]
+
+
+@pytest.mark.parametrize(
+    ("takes", "size"),
+    [
+        pytest.param(None, 16384, id="what every client takes"),
+        pytest.param(b"16384", 16384, id="no more than that"),
+        pytest.param(b"20000", 20000, id="a little more"),
+        pytest.param(b"1048576", 65536, id="more than is sealed at once"),
+    ],
+)
+@pytest.mark.parametrize("more", [False, True], ids=["whole", "streamed"])
+async def test_chunks_are_of_a_size_that_the_client_takes(
+    make_door: MakeDoor, takes: bytes | None, size: int, *, more: bool
 ) -> None:
-    door = make_door(sends(start(), body(bytes(100_000))))
-    sealing = door.seal()
+    content = secrets.token_bytes(200_000)
+    door = make_door(sends(start(), body(content, more=more), *([body()] * more)))
+    fields = ((b"blindai-chunk-bytes", takes),) if takes else ()
+    sealing = door.seal(door.message(fields=fields))
 
     answer = await door.post(sealing.pieces)
 
-    opener = chunked.ResponseOpener(sealing.encapsulation)
-    sizes = [len(plaintext) for plaintext in opener.feed(answer.body)]
-    assert sizes == [16384] * 6, f"expected chunks of 16384 bytes, got {sizes}"
+    sizes = sizes_of_chunks(sealing, answer)
+    assert max(sizes) == size, f"expected chunks of {size} bytes, got {sizes}"
+    assert sum(each == size for each in sizes) >= 200_000 // size - 1
+    assert sealing.open(answer.body).content == content
+
+
+@pytest.mark.parametrize("takes", [b"16383", b"", b"-1", b"64k", b"1" * 13])
+async def test_who_takes_less_than_every_client_is_refused(
+    make_door: MakeDoor, takes: bytes
+) -> None:
+    door = make_door(sends(start(), body(b"answer")))
+
+    opened = await door.ask(fields=((b"blindai-chunk-bytes", takes),))
+
+    why = "blindai-chunk-bytes: expected a whole number of at least 16384"
+    assert opened.problem == (400, "invalid-request", why)
+
+
+async def test_a_large_answer_leaves_while_it_is_sealed(make_door: MakeDoor) -> None:
+    door = make_door(sends(start(), body(bytes(1_000_000))))
+
+    answer = await door.post(door.seal().pieces)
+
+    assert max(map(len, answer.pieces)) < 100_000
+    assert answer.headers[b"content-length"] == str(len(answer.body)).encode()
 
 
 async def test_a_streamed_answer_arrives_while_the_application_still_writes(

@@ -29,6 +29,7 @@ from blindai.protocol import bhttp, ohttp
 from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.bhttp import Content
 from blindai.protocol.bhttp_decoder import ResponseDecoder
+from blindai.protocol.chunks import CHUNK_BYTES
 from blindai.protocol.names import GATEWAY_PATH
 from blindai.server.gateway import GatewayLimits
 from blindai.server.replay import http_date
@@ -308,8 +309,8 @@ async def _counting(_: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         size, more = size + len(message["body"]), message["more_body"]
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    piece: Message = {"type": "http.response.body", "body": bytes(chunked.CHUNK_BYTES)}
-    for _part in range(size // chunked.CHUNK_BYTES):
+    piece: Message = {"type": "http.response.body", "body": bytes(CHUNK_BYTES)}
+    for _part in range(size // CHUNK_BYTES):
         await send({**piece, "more_body": True})
     await send({"type": "http.response.body", "body": str(size).encode()})
 
@@ -328,8 +329,8 @@ class Transfer:
         head = bhttp.RequestHead(b"PUT", b"https", b"", b"/", date)
         chunks = self._sealer.chunks
         yield self._sealer.header + chunks.seal(bhttp.encode_request_head(head))
-        content = b"".join(bhttp.encode_content(bytes(chunked.CHUNK_BYTES)))
-        for _ in range(size // chunked.CHUNK_BYTES):
+        content = b"".join(bhttp.encode_content(bytes(CHUNK_BYTES)))
+        for _ in range(size // CHUNK_BYTES):
             yield chunks.seal(content)
         yield chunks.seal_final(bhttp.encode_end())
 

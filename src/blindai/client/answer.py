@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from blindai.client.door import DEFAULT_TIMEOUTS, fetch, parse_url
+from blindai.client.challenge import DEFAULT_TIMEOUTS, fetch, parse_url
 from blindai.client.flow import run
 from blindai.client.wire import describe, open_wire
 from blindai.errors import TransportError

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from blindai.client.model_file import ModelStream
     from blindai.client.session import Session
+    from blindai.protocol.buffers import Bytes
 
 _T = TypeVar("_T")
 EMPTY = BufferStream(())
@@ -54,7 +55,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    content: bytes = field(repr=False)
+    content: Bytes = field(repr=False)
     session: Session | None = None
 
 
@@ -88,7 +89,7 @@ class Call(Generic[_T]):
         """
         if answer.status >= 400:
             media_type = answer.headers.get("content-type", "")
-            error = problems.parse(answer.status, media_type, answer.content)
+            error = problems.parse(answer.status, media_type, bytes(answer.content))
             raise error
         try:
             return self.read(answer)
@@ -144,7 +145,7 @@ def configuration(expected_digest: bytes) -> Call[dict[str, Any]]:
     """Ask for the measured configuration, and hold it to the attested digest."""
 
     def read(answer: Answer) -> dict[str, Any]:
-        return _configuration(answer.content, expected_digest)
+        return _configuration(bytes(answer.content), expected_digest)
 
     return Call(method="GET", path="/v2/configuration", read=read)
 
@@ -301,7 +302,7 @@ def _header_length(length: int | None) -> dict[str, str]:
 
 
 def _json(answer: Answer) -> Any:  # noqa: ANN401  what it is, its reader says
-    return json.loads(answer.content)
+    return json.loads(bytes(answer.content))
 
 
 def _text(value: object) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         UploadResponse,
     )
     from blindai.client.transport import AsyncSealedTransport, SealedTransport
+    from blindai.protocol.buffers import Bytes
 
 _T = TypeVar("_T")
 _AUTHORITY = b"enclave"
@@ -61,7 +62,7 @@ class Ask(Generic[_T]):
         try:
             response = wire.exchange(self.request)
             try:
-                content = b"".join(response.content)
+                content = response.content.read()
             finally:
                 response.content.close()
         except httpx.TransportError as error:
@@ -77,7 +78,7 @@ class Ask(Generic[_T]):
         try:
             response = await wire.exchange(self.request)
             try:
-                content = b"".join([piece async for piece in response.content])
+                content = await response.content.aread()
             finally:
                 await response.content.aclose()
         except httpx.TransportError as error:
@@ -305,7 +306,7 @@ def _salt(*, sign: bool) -> bytes | None:
     return secrets.token_bytes(SALT_BYTES) if sign else None
 
 
-def _answer(response: PlainResponse, content: bytes) -> Answer:
+def _answer(response: PlainResponse, content: Bytes) -> Answer:
     headers = {
         name.decode(): value.decode("latin-1") for name, value in response.fields
     }

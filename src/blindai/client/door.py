@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from blindai import verifier
+from blindai.client.challenge import DEFAULT_TIMEOUTS, fetch, parse_url
 from blindai.client.flow import (
     Blocking,
     Close,
     EndTurn,
-    Read,
     ReadContent,
     ReadHead,
     Send,
@@ -36,10 +36,8 @@ from blindai.client.policies import warn_of_danger
 from blindai.client.session import Session
 from blindai.client.stores import SeenStores, enclave_name, require_newest
 from blindai.client.streams import OpenedStream, SealedStream, SealedWhole, as_sync
-from blindai.client.wire import DEFAULT_TIMEOUT_S
 from blindai.errors import (
     BlindAIError,
-    ConfigurationError,
     OverloadedError,
     StaleRequestError,
     TooLargeError,
@@ -47,11 +45,10 @@ from blindai.errors import (
     UnknownKeyError,
 )
 from blindai.protocol import problems
-from blindai.protocol.attestation import MAX_ATTESTATION_BYTES
-from blindai.protocol.attestation import MEDIA_TYPE as ATTESTATION_TYPE
 from blindai.protocol.bhttp import RequestHead, ResponseHead
+from blindai.protocol.chunks import MAX_CHUNK_BYTES
 from blindai.protocol.keyset import NONCE_BYTES
-from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH, STORE_HEADER
+from blindai.protocol.names import CHUNK_BYTES_HEADER, GATEWAY_PATH, STORE_HEADER
 from blindai.protocol.ohttp_chunked import REQUEST_TYPE, RESPONSE_TYPE
 from blindai.protocol.store_mark import StoreMark
 
@@ -63,11 +60,11 @@ if TYPE_CHECKING:
     from blindai.client.plain import Timeouts
     from blindai.client.session import Sealing
     from blindai.protocol.attestation import Endorsement
+    from blindai.protocol.buffers import Bytes
     from blindai.verifier import Policy
 
-DEFAULT_TIMEOUTS: Final = httpx.Timeout(DEFAULT_TIMEOUT_S).as_dict()
+_CHUNK_FIELD: Final = (CHUNK_BYTES_HEADER.encode(), str(MAX_CHUNK_BYTES).encode())
 _STORE_FIELD: Final = STORE_HEADER.encode()
-EVIDENCE_S: Final = 60.0  # for all of its body, once it has begun
 _OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
 
 
@@ -202,7 +199,7 @@ class Door:
             head: ResponseHead = yield ReadHead(opened)
             yield from self._see_store(head, session)
             if _may_be_refused_date(head):
-                content: bytes = yield ReadContent(opened)
+                content: Bytes = yield ReadContent(opened)
                 self._correct_clock(head, content)
                 opened.put_back(content)
             return PlainResponse(head.status, head.fields, opened, session)
@@ -233,7 +230,7 @@ class Door:
             scheme=b"https",
             authority=request.authority,
             path=request.path,
-            fields=(*request.fields, (b"date", date)),
+            fields=(*request.fields, (b"date", date), _CHUNK_FIELD),
         )
 
     def _outer(
@@ -256,8 +253,8 @@ class Door:
             extensions={"timeout": request.timeouts},
         )
 
-    def _correct_clock(self, head: ResponseHead, content: bytes) -> None:
-        error = problems.parse(head.status, problems.MEDIA_TYPE, content)
+    def _correct_clock(self, head: ResponseHead, content: Bytes) -> None:
+        error = problems.parse(head.status, problems.MEDIA_TYPE, bytes(content))
         if isinstance(error, StaleRequestError):
             sent = dict(head.fields)[b"date"].decode("latin-1")
             try:
@@ -274,77 +271,6 @@ def _http_date(moment: datetime) -> bytes:
 @lru_cache(maxsize=1)
 def _http_date_of_second(moment: datetime) -> bytes:
     return format_datetime(moment, usegmt=True).encode()
-
-
-def fetch(url: httpx.URL, nonce: bytes | None, timeouts: Timeouts) -> Flow[bytes]:
-    """Ask an enclave for its attestation; nothing in it is believed yet.
-
-    Args:
-        url: Of the gateway.
-        nonce: The challenge, 32 bytes, or None for evidence of any age.
-        timeouts: For the network.
-
-    Raises:
-        TransportError: If it does not answer.
-        OverloadedError: If it makes no more evidence right now.
-    """
-    query = "" if nonce is None else f"?nonce={nonce.hex()}"
-    asked = url.join(f"{ATTESTATION_PATH}{query}")
-    request = httpx.Request("GET", asked, extensions={"timeout": timeouts})
-    response: httpx.Response = yield Send(request)
-    try:
-        if response.status_code == 429:
-            raise OverloadedError("evidence: the enclave makes no more right now")
-        _require_evidence(response, url)
-        evidence: bytes = yield Read(response, MAX_ATTESTATION_BYTES, EVIDENCE_S)
-        return evidence
-    finally:
-        yield Close(response)
-
-
-def _require_evidence(response: httpx.Response, url: httpx.URL) -> None:
-    """Require that what answered may be an enclave, and no page of somebody else's.
-
-    Raises:
-        TransportError: If it cannot.
-    """
-    named: str = response.headers.get("content-type", ATTESTATION_TYPE)
-    media_type = named.partition(";")[0].strip().lower()
-    expected, got = ATTESTATION_TYPE, ascii(media_type[:80])
-    if response.status_code != 200:
-        expected, got = "status 200", str(response.status_code)
-    elif media_type == ATTESTATION_TYPE:
-        return
-    at = url.join(ATTESTATION_PATH)
-    raise TransportError(
-        f"evidence: expected {expected}, got {got} from {at}: is there an enclave?"
-    )
-
-
-def parse_url(url: str) -> httpx.URL:
-    """The address of a gateway; https where it names no scheme.
-
-    Raises:
-        ConfigurationError: If it is malformed.
-    """
-    try:
-        parsed = httpx.URL(url if "://" in url else f"https://{url}")
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    if not _is_origin(parsed):
-        got = "one with a user's name" if parsed.userinfo else repr(url)
-        raise ConfigurationError(
-            f"address: expected http(s)://host[:port] and nothing behind it, got {got}"
-        )
-    return parsed
-
-
-def _is_origin(url: httpx.URL) -> bool:
-    """Whether it names a gateway and no more: what else it said would be dropped."""
-    port = 1 if url.port is None else url.port
-    named = url.scheme in {"http", "https"} and url.host and 0 < port < 1 << 16
-    more = url.userinfo or url.query or url.fragment or url.path not in {"", "/"}
-    return bool(named) and not more
 
 
 def _require_opened(response: httpx.Response) -> None:

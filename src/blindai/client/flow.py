@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from blindai.client.streams import OpenedStream
     from blindai.protocol.bhttp import ResponseHead
+    from blindai.protocol.buffers import Bytes
 
 _T = TypeVar("_T")
 _Wire_contra = TypeVar("_Wire_contra", contravariant=True)
@@ -154,13 +155,13 @@ class ReadContent:
 
     opened: OpenedStream
 
-    def run(self, wire: httpx.BaseTransport) -> bytes:  # noqa: ARG002  as above
+    def run(self, wire: httpx.BaseTransport) -> Bytes:  # noqa: ARG002  as above
         """As `Action.run`."""
-        return b"".join(self.opened)
+        return self.opened.read()
 
-    async def arun(self, wire: httpx.AsyncBaseTransport) -> bytes:  # noqa: ARG002  as above
+    async def arun(self, wire: httpx.AsyncBaseTransport) -> Bytes:  # noqa: ARG002  as above
         """As `Action.arun`."""
-        return b"".join([piece async for piece in self.opened])
+        return await self.opened.aread()
 
 
 @dataclass(frozen=True, slots=True)

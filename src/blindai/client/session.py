@@ -19,6 +19,8 @@ from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.attestation import parse_attestation
 from blindai.protocol.bhttp import Content, RequestHead, ResponseHead
 from blindai.protocol.bhttp_decoder import ResponseDecoder
+from blindai.protocol.chunk_writers import ChunkWriter, WholeWriter
+from blindai.protocol.chunks import CHUNK_BYTES
 from blindai.verifier.endorsed import bring
 
 if TYPE_CHECKING:
@@ -117,13 +119,11 @@ class Sealing:
 
     def __init__(self, sealer: chunked.RequestSealer, head: RequestHead) -> None:
         self._sealer = sealer
-        self._writer = chunked.ChunkWriter(
-            sealer.chunks, sealer.header, chunked.CHUNK_BYTES
-        )
+        self._writer = ChunkWriter(sealer.chunks, sealer.header, CHUNK_BYTES)
         self._head = head
         self._begun = False
 
-    def whole(self, content: Sequence[Bytes]) -> chunked.WholeWriter:
+    def whole(self, content: Sequence[Bytes]) -> WholeWriter:
         """Seal a request whose content is in memory."""
         size = sum(memoryview(data).nbytes for data in content)
         head = bhttp.encode_whole_request_head(self._head, size)
@@ -162,6 +162,11 @@ class Opening:
         self.head: ResponseHead | None = None
         self._opener = chunked.ResponseOpener(encapsulation)
         self._decoder = ResponseDecoder()
+
+    @property
+    def content_bytes(self) -> int | None:
+        """Bytes of all the content, once it has begun, where the answer says so."""
+        return self._decoder.content_bytes
 
     def feed(self, sealed: Bytes) -> list[bytes]:
         """Take sealed bytes; give the content that opened.

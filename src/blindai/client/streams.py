@@ -5,9 +5,10 @@ Both work in a thread and on an event loop, as httpx's own do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httpx
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from blindai.client.session import Opening, Sealing
     from blindai.protocol.bhttp import ResponseHead
     from blindai.protocol.buffers import Bytes
-    from blindai.protocol.ohttp_chunked import WholeWriter
+    from blindai.protocol.chunk_writers import WholeWriter
 
     Stream = httpx.SyncByteStream | httpx.AsyncByteStream
+
+_LARGE_BYTES: Final = 1 << 18
+_LARGEST_BYTES: Final = 1 << 32  # what is announced is not there yet
 
 
 def as_sync(body: Stream) -> httpx.SyncByteStream:
@@ -151,9 +155,23 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         for piece in self._take():
             yield piece
 
-    def put_back(self, content: bytes) -> None:
+    def read(self) -> Bytes:
+        """All of the content, read in a thread."""
+        content = _Gathered(self._opening)
+        for piece in self:
+            content.add(piece)
+        return content.all()
+
+    async def aread(self) -> Bytes:
+        """As `read`, on an event loop."""
+        content = _Gathered(self._opening)
+        async for piece in self:
+            content.add(piece)
+        return content.all()
+
+    def put_back(self, content: Bytes) -> None:
         """Let content that was read be read again."""
-        self._ready.append(content)
+        self._ready.append(bytes(content))
 
     def close(self) -> None:
         """Close the connection, or give it back."""
@@ -172,3 +190,39 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _take(self) -> list[bytes]:
         ready, self._ready = self._ready, []
         return ready
+
+
+class _Gathered:
+    """Content of one answer, each byte where it will stay, if its size is known.
+
+    Fresh memory costs more than what is done in it. So a large content is not held
+    twice, once in pieces; and NumPy asks for large pages, where there are any.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._pieces: list[bytes] = []
+        self._place: memoryview | None = None
+        self._size = 0
+
+    def add(self, piece: bytes) -> None:
+        if self._place is None and not self._pieces:
+            self._place = _place(self._opening.content_bytes)
+        if self._place is None:
+            self._pieces.append(piece)
+            return
+        end = self._size + len(piece)
+        self._place[self._size : end] = piece  # never more than was announced
+        self._size = end
+
+    def all(self) -> Bytes:
+        if self._place is None:
+            return b"".join(self._pieces)
+        return self._place.toreadonly()
+
+
+def _place(size: int | None) -> memoryview | None:
+    """Memory for a content that is worth it."""
+    if size is None or not _LARGE_BYTES <= size <= _LARGEST_BYTES:
+        return None
+    return np.empty(size, np.uint8).data

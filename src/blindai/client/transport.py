@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from blindai.client.door import DEFAULT_TIMEOUTS, Door
+from blindai.client.challenge import DEFAULT_TIMEOUTS
+from blindai.client.door import Door
 from blindai.client.endorsements import choose_endorsements
 from blindai.client.flow import arun, run
 from blindai.client.plain import PlainRequest, PlainResponse

@@ -191,14 +191,8 @@ def encode_request(
     Raises:
         BinaryHttpError: If a trailer is malformed.
     """
-    return b"".join(
-        (
-            varint.encode(Framing.KNOWN_REQUEST),
-            _control(head),
-            _known(_lines(head.fields)),
-            *_known_end(content, trailers),
-        )
-    )
+    begin = encode_whole_request_head(head, memoryview(content).nbytes)
+    return b"".join((begin, *_known_end(content, trailers)))
 
 
 def encode_response(
@@ -209,10 +203,8 @@ def encode_response(
     Raises:
         BinaryHttpError: If a trailer is malformed.
     """
-    parts = [varint.encode(Framing.KNOWN_RESPONSE)]
-    for part in _responses(head):
-        parts += (varint.encode(part.status), _known(_lines(part.fields)))
-    return b"".join((*parts, *_known_end(content, trailers)))
+    begin = encode_whole_response_head(head, memoryview(content).nbytes)
+    return b"".join((begin, *_known_end(content, trailers)))
 
 
 def encode_request_head(head: RequestHead) -> bytes:
@@ -243,6 +235,14 @@ def encode_whole_request_head(head: RequestHead, content_bytes: int) -> bytes:
             varint.encode(content_bytes),
         )
     )
+
+
+def encode_whole_response_head(head: ResponseHead, content_bytes: int) -> bytes:
+    """As `encode_whole_request_head`, of a response."""
+    parts = [varint.encode(Framing.KNOWN_RESPONSE)]
+    for part in _responses(head):
+        parts += (varint.encode(part.status), _known(_lines(part.fields)))
+    return b"".join((*parts, varint.encode(content_bytes)))
 
 
 def encode_content(data: Bytes) -> list[Bytes]:
@@ -302,5 +302,4 @@ def _known(section: bytes) -> bytes:
 
 
 def _known_end(content: Bytes, trailers: Fields) -> tuple[Bytes, ...]:
-    size = varint.encode(memoryview(content).nbytes)
-    return size, content, _known(_lines(Trailers(trailers).fields))
+    return content, _known(_lines(Trailers(trailers).fields))

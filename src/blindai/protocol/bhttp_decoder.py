@@ -140,6 +140,11 @@ class ResponseDecoder:
         framings = (Framing.KNOWN_RESPONSE, Framing.INDETERMINATE_RESPONSE)
         self._core = _Core(limits, framings, _response_head)
 
+    @property
+    def content_bytes(self) -> int | None:
+        """Bytes of all the content, once it has begun, in a message of known length."""
+        return self._core.content_bytes
+
     def feed(self, data: Bytes) -> list[ResponseEvent]:
         """Read the next bytes of the message.
 
@@ -207,8 +212,13 @@ class _Core(Generic[_Head]):
         read_head: Callable[[_Format], Reading[_Head]],
     ) -> None:
         self._source = Source()
-        self._steps: _Steps[_Head] = _message(self._source, limits, framings, read_head)
+        self._message = _Format(self._source, limits)
+        self._steps: _Steps[_Head] = _steps(self._message, framings, read_head)
         self._over = False
+
+    @property
+    def content_bytes(self) -> int | None:
+        return self._message.content_bytes
 
     def feed(self, data: Bytes) -> list[_Event[_Head]]:
         self._source.add(data)
@@ -243,13 +253,14 @@ def _joined(steps: _Steps[_Head]) -> Iterator[_Event[_Head]]:
         yield event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Format:
     """The steps that depend on the framing of the message."""
 
     source: Source
     limits: Limits
-    known: bool
+    known: bool = False
+    content_bytes: int | None = None
 
     def section(self) -> Reading[Fields]:
         """A header or trailer section; empty where the message is truncated.
@@ -304,6 +315,8 @@ class _Format:
             total += left
             if limit is not None and total > limit:
                 raise TooLargeError(f"content: expected at most {limit} bytes")
+            if self.known:
+                self.content_bytes = left
             while left:
                 part = yield from self.source.some(left)
                 left -= len(part)
@@ -323,18 +336,18 @@ class _Format:
         return size
 
 
-def _message(
-    source: Source,
-    limits: Limits,
+def _steps(
+    message: _Format,
     framings: tuple[Framing, Framing],
     read_head: Callable[[_Format], Reading[_Head]],
 ) -> _Steps[_Head]:
+    source = message.source
     framing = yield from source.varint()
     if framing not in framings:
         raise BinaryHttpError(
             f"framing indicator: expected {framings[0]} or {framings[1]}, got {framing}"
         )
-    message = _Format(source, limits, known=framing == framings[0])
+    message.known = framing == framings[0]
     yield (yield from read_head(message))
     yield from message.content()
     if trailers := (yield from message.section()):

@@ -12,6 +12,8 @@ OWNER_TOKEN_HEADER: Final = "blindai-owner-token"  # noqa: S105  a header's name
 """Shows who owns a model, where the enclave runs without API keys."""
 SAVE_MODEL_HEADER: Final = "blindai-save-model"
 """`false` with an upload that is not to outlive the enclave's process."""
+CHUNK_BYTES_HEADER: Final = "blindai-chunk-bytes"
+"""The most plaintext that a client takes in one chunk of the answer, in bytes."""
 STORE_HEADER: Final = "blindai-store"
 """How new the enclave's sealed store is (`store_mark`)."""
 PROVE_HEADER: Final = "blindai-prove"

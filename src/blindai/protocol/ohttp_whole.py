@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from blindai.errors import SealingError, TooLargeError
 from blindai.protocol import ohttp
+from blindai.protocol.hpke import TAG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.hpke import Cipher
@@ -90,6 +91,26 @@ class WholeSealer:
         return self._cipher.seal(b"".join([*self._pieces, plaintext]))
 
 
+class WholeMessage:
+    """Seals a message that is in memory, as one piece.
+
+    Attributes:
+        size_bytes: Of the sealed message.
+    """
+
+    __slots__ = ("_cipher", "_header", "_plaintext", "size_bytes")
+
+    def __init__(self, cipher: Cipher, header: bytes, parts: Iterable[Bytes]) -> None:
+        self._cipher = cipher
+        self._header = header
+        self._plaintext = b"".join(parts)
+        self.size_bytes = len(header) + len(self._plaintext) + TAG_BYTES
+
+    def seal(self) -> Iterator[bytes]:
+        """Seal the message, once."""
+        yield self._header + self._cipher.seal(self._plaintext)
+
+
 class ResponseSealer:
     """The gateway's end of a whole response.
 
@@ -98,7 +119,7 @@ class ResponseSealer:
         chunks: Seals the response.
     """
 
-    __slots__ = ("chunks", "header")
+    __slots__ = ("_cipher", "chunks", "header")
 
     def __init__(self, encapsulation: Encapsulation, nonce: bytes) -> None:
         """Begin the answer to a request.
@@ -108,4 +129,9 @@ class ResponseSealer:
             nonce: Fresh random bytes, `response_nonce_bytes` of them.
         """
         self.header = nonce
-        self.chunks = WholeSealer(encapsulation.response_cipher(nonce))
+        self._cipher = encapsulation.response_cipher(nonce)
+        self.chunks = WholeSealer(self._cipher)
+
+    def whole(self, parts: Iterable[Bytes], _chunk_bytes: int) -> WholeMessage:
+        """Seal an answer that is in memory; there is one chunk, of any size."""
+        return WholeMessage(self._cipher, self.header, parts)

@@ -28,7 +28,7 @@ from blindai.protocol.tensor import DEFAULT_LIMITS, Limits, Tensor
 from blindai.protocol.tensor_json import Fields, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from blindai.protocol.buffers import Bytes
 
@@ -192,14 +192,16 @@ def encode_response(
 
 
 def parse_request(
-    body: Bytes,
+    body: Bytes | Sequence[Bytes],
     header_length: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> InferRequest:
     """Read a request.
 
     Args:
-        body: The whole HTTP body; a memoryview is one of bytes, in one dimension.
+        body: The whole HTTP body, or the pieces it came in; they are not joined where
+            the first is the JSON and another one all tensors. A memoryview is one of
+            bytes, in one dimension.
         header_length: `Inference-Header-Content-Length`, or None where it is absent.
         limits: What the body may cost.
 
@@ -243,20 +245,25 @@ def parse_response(
 
 
 def _split(
-    body: Bytes, header_length: int | None, limits: Limits
+    body: Bytes | Sequence[Bytes], header_length: int | None, limits: Limits
 ) -> tuple[Fields, memoryview]:
-    view = memoryview(body).toreadonly()
-    length, highest = len(view), limits.max_json_bytes
+    pieces = [body] if isinstance(body, bytes | bytearray | memoryview) else body
+    size = sum(map(len, pieces))
+    length, highest = size, limits.max_json_bytes
     if header_length is not None:
-        if not 0 <= header_length <= len(view):
+        if not 0 <= header_length <= size:
             raise TensorError(
-                f"{HEADER_LENGTH}: expected at most the body's {len(view)} bytes,"
+                f"{HEADER_LENGTH}: expected at most the body's {size} bytes,"
                 " got a length outside"
             )
         length, highest = header_length, limits.max_header_bytes
     if length > highest:
         raise TensorError(f"JSON: expected at most {highest} bytes, got {length}")
-    return tensor_json.parse(view[:length]), view[length:]
+    if len(pieces) == 2 and len(pieces[0]) == length:
+        header, rest = (memoryview(piece).toreadonly() for piece in pieces)
+        return tensor_json.parse(header), rest
+    whole = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    return tensor_json.parse(whole[:length]), whole.toreadonly()[length:]
 
 
 def _join(fields: Mapping[str, object], buffers: list[Bytes]) -> Body:

@@ -26,7 +26,8 @@ from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol import ohttp_whole as whole
 from blindai.protocol.attestation import MEDIA_TYPE as ATTESTATION_TYPE
 from blindai.protocol.bhttp_decoder import Limits
-from blindai.protocol.names import ATTESTATION_PATH, GATEWAY_PATH
+from blindai.protocol.chunks import CHUNK_BYTES, COMMON_CHUNK_BYTES
+from blindai.protocol.names import ATTESTATION_PATH, CHUNK_BYTES_HEADER, GATEWAY_PATH
 from blindai.server.call import Call, inner_scope
 from blindai.server.inbound import ClientGoneError, Inbound, Opener
 from blindai.server.outbound import Outbound, Sealer
@@ -35,13 +36,14 @@ from blindai.server.replay import ReplayCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from blindai.protocol import bhttp
     from blindai.server.asgi import App, Receive, Scope, Send
     from blindai.server.enclave import Enclave
 
 _METHODS: Final = {GATEWAY_PATH: b"GET, POST", ATTESTATION_PATH: b"GET"}
 
 _NONCE_QUERY = re.compile(rb"nonce=([0-9a-fA-F]{64})")
+_CHUNK_FIELD: Final = CHUNK_BYTES_HEADER.encode()
+_CHUNK_SIZE: Final = re.compile(rb"[0-9]{1,12}").fullmatch
 _UNKNOWN_KEY: Final = json.dumps(
     {"type": problems.OHTTP_KEY, "title": "key identifier unknown"}
 ).encode()
@@ -146,13 +148,17 @@ class Gateway:
             head = await inbound.head()
         except errors.BlindAIError as error:
             if inbound.authenticated:
-                await self._call(kind, opener, inbound, send).refuse(error, None)
+                outbound = _outbound(kind, opener, send)
+                await Call(self._app, inbound, outbound).refuse(error, None)
             else:
                 await _refuse(send, error)
             return
-        call = self._call(kind, opener, inbound, send)
+        outbound = _outbound(kind, opener, send)
+        call = Call(self._app, inbound, outbound)
         try:
-            self._admit(opener.encapsulation.enc, head)
+            fields = dict(reversed(head.fields))  # the first of a name counts
+            outbound.chunk_bytes = _chunk_bytes(fields)
+            self._admit(opener.encapsulation.enc, fields)
             inner = inner_scope(scope, head, call.request_id)
             signer = signers[opener.encapsulation.key_id]
             inner["extensions"]["blindai"]["signer"] = signer
@@ -161,26 +167,18 @@ class Gateway:
         else:
             await call.run(inner, receive)
 
-    def _call(self, kind: _Kind, opener: Opener, inbound: Inbound, send: Send) -> Call:
-        encapsulation = opener.encapsulation
-        nonce = secrets.token_bytes(encapsulation.response_nonce_bytes)
-        sealer = kind.sealer(encapsulation, nonce)
-        return Call(self._app, inbound, Outbound(send, sealer, kind.response_type))
-
-    def _admit(self, enc: bytes, head: bhttp.RequestHead) -> None:
+    def _admit(self, enc: bytes, fields: Mapping[bytes, bytes]) -> None:
         """Let a request in.
 
         Raises:
             InvalidRequestError: If it waits for a 100 (RFC 9458, section 5.1).
         """
-        fields = dict(reversed(head.fields))  # the first of a name counts
-        date = fields.get(b"date")
         if b"expect" in fields:
             raise errors.InvalidRequestError(
                 "expect: expected no such field; nothing can be awaited inside a "
                 "sealed request"
             )
-        self._replays.admit(enc, date, self._enclave.now())
+        self._replays.admit(enc, fields.get(b"date"), self._enclave.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +221,29 @@ def _nonce(query: bytes) -> bytes | None:
     if match is None:
         raise ValueError("expected ?nonce= and 64 hex digits")
     return bytes.fromhex(match[1].decode())
+
+
+def _outbound(kind: _Kind, opener: Opener, send: Send) -> Outbound:
+    encapsulation = opener.encapsulation
+    nonce = secrets.token_bytes(encapsulation.response_nonce_bytes)
+    return Outbound(send, kind.sealer(encapsulation, nonce), kind.response_type)
+
+
+def _chunk_bytes(fields: Mapping[bytes, bytes]) -> int:
+    """How large to make the chunks of an answer, for what its client takes.
+
+    Raises:
+        InvalidRequestError: If it takes less than all have to.
+    """
+    most = fields.get(_CHUNK_FIELD)
+    if most is None:
+        return COMMON_CHUNK_BYTES
+    if not _CHUNK_SIZE(most) or int(most) < COMMON_CHUNK_BYTES:
+        raise errors.InvalidRequestError(
+            f"{CHUNK_BYTES_HEADER}: expected a whole number of at least"
+            f" {COMMON_CHUNK_BYTES}"
+        )
+    return min(int(most), CHUNK_BYTES)
 
 
 async def _refuse(send: Send, why: errors.BlindAIError) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from blindai.protocol import bhttp, ohttp_chunked
+from blindai.protocol import bhttp
+from blindai.protocol.chunk_writers import ChunkWriter
+from blindai.protocol.chunks import COMMON_CHUNK_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from blindai.protocol import chunk_writers
     from blindai.protocol.buffers import Bytes
     from blindai.server.asgi import Message, Send
 
@@ -24,8 +27,21 @@ _CONNECTION_FIELDS = frozenset(
 )
 
 
+class Sealed(Protocol):
+    """A message that is in memory, sealed as it is sent."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the sealed message."""
+        ...
+
+    def seal(self) -> Iterator[bytes]:
+        """Seal it, once."""
+        ...
+
+
 class Sealer(Protocol):
-    """Seals a response, whole or chunked."""
+    """Seals a response, in one message or in chunks."""
 
     @property
     def header(self) -> bytes:
@@ -33,8 +49,12 @@ class Sealer(Protocol):
         ...
 
     @property
-    def chunks(self) -> ohttp_chunked.Sealer:
-        """Seals the rest."""
+    def chunks(self) -> chunk_writers.Sealer:
+        """Seals a response that is made as it is sent."""
+        ...
+
+    def whole(self, parts: Iterable[Bytes], chunk_bytes: int) -> Sealed:
+        """Seal a response that is in memory."""
         ...
 
 
@@ -42,6 +62,7 @@ class Outbound:
     """Sends one sealed response; small ones leave as a single chunk.
 
     Attributes:
+        chunk_bytes: The most plaintext that a chunk holds, for what its client takes.
         started: Whether any of the answer has left.
     """
 
@@ -55,10 +76,10 @@ class Outbound:
         """
         self._send = send
         self._media_type = media_type
-        self._writer = ohttp_chunked.ChunkWriter(
-            sealer.chunks, sealer.header, ohttp_chunked.COMMON_CHUNK_BYTES
-        )
+        self._sealer = sealer
+        self._writer: ChunkWriter | None = None  # of an answer made as it is sent
         self._head: bhttp.ResponseHead | None = None
+        self.chunk_bytes = COMMON_CHUNK_BYTES
         self.started = False
 
     async def respond(self, head: bhttp.ResponseHead, content: bytes) -> None:
@@ -75,17 +96,31 @@ class Outbound:
             await self._content(body, more=message.get("more_body", False))
 
     async def _content(self, body: Bytes, *, more: bool) -> None:
+        if not (self.started or more):
+            await self._whole(body)
+            return
         sealed = b"".join(self._seal(body, more=more))
         if not self.started:
-            self.started = True
-            await self._send(self._announcement(None if more else len(sealed)))
-        await self._send(
-            {"type": "http.response.body", "body": sealed, "more_body": more}
-        )
+            await self._begin(None)
+        await self._body(sealed, more=more)
+
+    async def _whole(self, body: Bytes) -> None:
+        """Send all of an answer; some of it leaves before the rest is sealed."""
+        head = bhttp.encode_whole_response_head(self._require_head(), len(body))
+        message = self._sealer.whole((head, body), self.chunk_bytes)
+        await self._begin(message.size_bytes)
+        left = message.size_bytes
+        for piece in message.seal():
+            left -= len(piece)
+            await self._body(piece, more=left > 0)
 
     def _seal(self, body: Bytes, *, more: bool) -> Iterator[bytes]:
-        if not self.started:
-            yield from self._writer.write(self._take_head())
+        if self._writer is None:
+            sealer = self._sealer
+            self._writer = ChunkWriter(sealer.chunks, sealer.header, self.chunk_bytes)
+            yield from self._writer.write(
+                bhttp.encode_response_head(self._require_head())
+            )
         for data in bhttp.encode_content(body):
             yield from self._writer.write(data)
         if more:
@@ -94,10 +129,19 @@ class Outbound:
             yield from self._writer.write(bhttp.encode_end())
             yield self._writer.end()
 
-    def _take_head(self) -> bytes:
+    async def _begin(self, length: int | None) -> None:
+        self.started = True
+        await self._send(self._announcement(length))
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        await self._send(
+            {"type": "http.response.body", "body": data, "more_body": more}
+        )
+
+    def _require_head(self) -> bhttp.ResponseHead:
         if self._head is None:
             raise RuntimeError("application: expected a head before the content")
-        return bhttp.encode_response_head(self._head)
+        return self._head
 
     def _announcement(self, length: int | None) -> Message:
         headers = [

@@ -314,8 +314,8 @@ async def _while_connected(request: Request) -> AsyncIterator[None]:
             watcher.cancel()
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
-    """A body, held to its limit while it is read.
+async def _read(request: Request, max_bytes: int) -> list[bytes]:
+    """The pieces of a body, held to its limit while it is read.
 
     Raises:
         TooLargeError: If it is over the limit.
@@ -328,4 +328,4 @@ async def _read(request: Request, max_bytes: int) -> bytes:
             raise TooLargeError(f"request: expected at most {max_bytes} bytes")
         if piece:
             pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return pieces
