@@ -55,7 +55,21 @@ def sealed_against_plain() -> list[Comparison]:
             name = "x".join(map(str, shape))
             client.upload_model(models.reduction(shape), name)
             found.append(_compare_doors(doors, name, shape, rounds))
-    return found
+    return [*found, _compare_floors()]
+
+
+def _compare_floors() -> Comparison:
+    """The same image over bare sockets, with nothing around it but sealing, or none."""
+    image = np.ones(models.IMAGE, np.float32)
+    with (
+        floor.bare("image", 1, sealed=False) as plain,
+        floor.bare("image", 1, sealed=True) as sealed,
+    ):
+        times = alternate(
+            {"plain": lambda: plain(image), "sealed": lambda: sealed(image)}, 1000
+        )
+    what = "1x3x224x224 float32, bare sockets"
+    return Comparison(what, times["plain"], times["sealed"])
 
 
 def _compare_doors(
@@ -90,15 +104,16 @@ def request(array: NDArray[np.float32]) -> tuple[bytes, dict[str, str]]:
 def predict_against_in_process(threads: int) -> list[Comparison]:
     """`client.predict` against ONNX Runtime in this process, ResNet-18 in size.
 
-    The second comparison has plain HTTP in the place of `client.predict`, the third
-    bare sockets (`floor`).
+    The second comparison has plain HTTP in the place of `client.predict`, the others
+    bare sockets, without sealing and with it (`floor`).
     """
     content = models.resnet18()
     session = floor.session(content, threads)
     image = np.random.default_rng(0).random(models.IMAGE, np.float32)
     with (
         running(threads) as doors,
-        floor.bare(threads) as bare,
+        floor.bare("resnet18", threads, sealed=False) as bare,
+        floor.bare("resnet18", threads, sealed=True) as bare_sealed,
         blindai.connect(doors.sealed, simulation=True) as client,
     ):
         client.upload_model(content, "resnet18")
@@ -106,7 +121,8 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
         url = f"{doors.plain}/v2/models/resnet18/infer"
         expected = session.run(None, {"x": image})[0]
         answer = client.predict("resnet18", image).output[0].as_numpy()
-        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-4)
+        for each in (answer, bare_sealed(image).reshape(expected.shape)):
+            np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-4)
         with httpx.Client() as plain:
             times = alternate(
                 {
@@ -114,6 +130,7 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
                     "sealed": lambda: client.predict("resnet18", image),
                     "plain": lambda: plain.post(url, content=asked, headers=headers),
                     "bare": lambda: bare(image),
+                    "bare sealed": lambda: bare_sealed(image),
                 },
                 rounds=200,
             )
@@ -122,4 +139,7 @@ def predict_against_in_process(threads: int) -> list[Comparison]:
         Comparison(what, times["here"], times["sealed"]),
         Comparison(f"{what}, plain HTTP", times["here"], times["plain"]),
         Comparison(f"{what}, bare sockets", times["here"], times["bare"]),
+        Comparison(
+            f"{what}, bare sockets, sealed", times["here"], times["bare sealed"]
+        ),
     ]

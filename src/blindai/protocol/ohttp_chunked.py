@@ -48,11 +48,11 @@ class RequestSealer:
 class RequestOpener:
     """The gateway's end of a request."""
 
-    __slots__ = ("_buffer", "_chunks", "_encapsulation", "_keys")
+    __slots__ = ("_begun", "_chunks", "_encapsulation", "_keys")
 
     def __init__(self, keys: Mapping[int, GatewayKey]) -> None:
         self._keys = keys
-        self._buffer = bytearray()
+        self._begun = b""
         self._chunks: ChunkOpener | None = None
         self._encapsulation: Encapsulation | None = None
 
@@ -76,17 +76,18 @@ class RequestOpener:
         """
         if self._chunks is not None:
             return self._chunks.feed(data)
-        self._buffer += data
-        if not self._buffer:
+        received = _behind(self._begun, data)
+        if not received:
             return []
-        end = ohttp.header_bytes(self._keys, self._buffer)
-        if len(self._buffer) < end:
+        end = ohttp.header_bytes(self._keys, received)
+        if len(received) < end:
+            self._begun = bytes(received)
             return []
-        header = bytes(self._buffer[:end])
         label = ohttp.Label.CHUNKED
+        header = bytes(received[:end])
         self._encapsulation = ohttp.accept_request(self._keys, label, header)
         self._chunks = ChunkOpener(self._encapsulation.context.cipher)
-        return self._chunks.feed(memoryview(self._buffer)[end:])
+        return self._chunks.feed(received[end:])
 
     def finish(self) -> bytes:
         """The stream has ended: give the plaintext of the final chunk, maybe empty.
@@ -133,11 +134,11 @@ class ResponseSealer:
 class ResponseOpener:
     """The client's end of a response."""
 
-    __slots__ = ("_buffer", "_chunks", "_encapsulation")
+    __slots__ = ("_begun", "_chunks", "_encapsulation")
 
     def __init__(self, encapsulation: Encapsulation) -> None:
         self._encapsulation = encapsulation
-        self._buffer = bytearray()
+        self._begun = b""
         self._chunks: ChunkOpener | None = None
 
     def feed(self, data: Bytes) -> list[bytes]:
@@ -148,13 +149,14 @@ class ResponseOpener:
         """
         if self._chunks is not None:
             return self._chunks.feed(data)
-        self._buffer += data
+        received = _behind(self._begun, data)
         size = self._encapsulation.response_nonce_bytes
-        if len(self._buffer) < size:
+        if len(received) < size:
+            self._begun = bytes(received)
             return []
-        cipher = self._encapsulation.response_cipher(bytes(self._buffer[:size]))
+        cipher = self._encapsulation.response_cipher(bytes(received[:size]))
         self._chunks = ChunkOpener(cipher)
-        return self._chunks.feed(memoryview(self._buffer)[size:])
+        return self._chunks.feed(received[size:])
 
     def finish(self) -> bytes:
         """The stream has ended: give the plaintext of the final chunk, maybe empty.
@@ -165,3 +167,8 @@ class ResponseOpener:
         if self._chunks is None:
             raise SealingError("response: expected a whole nonce")
         return self._chunks.finish()
+
+
+def _behind(begun: bytes, data: Bytes) -> memoryview:
+    """What has arrived; large pieces are not copied for what they begin with."""
+    return memoryview(begun + data if begun else data)
