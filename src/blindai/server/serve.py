@@ -39,6 +39,7 @@ from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
 from blindai.server.settings import Settings
 from blindai.server.stapling import Stapling, needs_endorsements
+from blindai.server.writes import HttpProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -297,7 +298,7 @@ def build_server(
             host=listen.host,
             port=listen.port,
             loop="uvloop",
-            http="httptools",
+            http=HttpProtocol,
             ws="none",
             access_log=False,
             log_level="warning",

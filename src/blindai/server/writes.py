@@ -1,0 +1,88 @@
+"""HTTP/1.1 by uvicorn, whose answers begin to leave with their content.
+
+uvicorn writes the head of an answer by itself, and then what follows. Each write is a
+call of the system that wakes who reads, for a hundred bytes nobody can do anything
+with: that costs as much as sealing a small answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from blindai.protocol.buffers import Bytes
+
+_HELD_BYTES: Final = 4096
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, on a transport that holds small writes back for a moment."""
+
+    def connection_made(  # type: ignore[override]  # uvicorn's own narrows asyncio's
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Serve a connection."""
+        super().connection_made(HoldingTransport(transport, self.loop))
+
+
+class HoldingTransport(asyncio.Transport):
+    """Holds a small write back until the next one, or until the loop comes round."""
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Stand before a transport.
+
+        Args:
+            transport: Where everything goes.
+            loop: The one it belongs to.
+        """
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._held: Bytes = b""
+
+    def write(self, data: Bytes) -> None:
+        """Write soon: in one call with what is written next, if that is at once."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines((held, data))
+        elif len(data) > _HELD_BYTES:
+            self._transport.write(data)
+        else:
+            self._held = data
+            self._loop.call_soon(self._release)
+
+    def close(self) -> None:
+        """Close, once all of it has left."""
+        self._release()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._held = b""
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it is closing, or closed."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401  as asyncio has it
+        """What is known of the connection."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self._transport.resume_reading()
+
+    def _release(self) -> None:
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)

@@ -1,0 +1,144 @@
+"""An answer's head leaves with its content; nothing is held for longer, or lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from uvicorn.server import ServerState
+
+from blindai.server.asgi import Receive, Scope, Send
+from blindai.server.serve import Listen, build_server
+from blindai.server.writes import HoldingTransport, HttpProtocol
+
+pytestmark = pytest.mark.anyio
+
+
+class Written(asyncio.Transport):
+    """Notes each call that would be one of the system."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.calls: list[bytes] = []
+        self.state = "open"
+        self.reading = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert self.state == "open"
+        self.calls.append(bytes(data))
+
+    def writelines(
+        self, list_of_data: Iterable[bytes | bytearray | memoryview]
+    ) -> None:
+        self.write(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return self.state != "open"
+
+    def close(self) -> None:
+        self.state = "closed"
+
+    def abort(self) -> None:
+        self.state = "aborted"
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+@pytest.fixture
+async def below() -> Written:
+    return Written()
+
+
+@pytest.fixture
+async def transport(below: Written) -> HoldingTransport:
+    return HoldingTransport(below, asyncio.get_running_loop())
+
+
+async def test_a_head_and_its_content_leave_in_one_call(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(b"head")
+    transport.write(bytes(100_000))
+    transport.write(b"end")
+    await asyncio.sleep(0)
+    assert below.calls == [b"head" + bytes(100_000), b"end"]
+
+
+async def test_a_head_alone_leaves_when_the_loop_comes_round(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(b"head")
+    assert below.calls == []
+    await asyncio.sleep(0)
+    assert below.calls == [b"head"]
+
+
+async def test_what_is_large_leaves_at_once(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(bytes(4097))
+    assert below.calls == [bytes(4097)]
+
+
+async def test_what_is_held_leaves_before_the_connection_closes(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(b"head")
+    transport.close()
+    await asyncio.sleep(0)
+    assert (below.calls, below.state) == ([b"head"], "closed")
+    assert transport.is_closing()
+
+
+async def test_nothing_leaves_of_a_connection_that_is_aborted(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(b"head")
+    transport.abort()
+    await asyncio.sleep(0)
+    assert (below.calls, below.state) == ([], "aborted")
+
+
+async def test_nothing_is_written_to_a_connection_that_was_lost(
+    below: Written, transport: HoldingTransport
+) -> None:
+    transport.write(b"head")
+    below.close()
+    await asyncio.sleep(0)
+    assert below.calls == []
+
+
+async def test_the_rest_is_the_connections_own(
+    below: Written, transport: HoldingTransport
+) -> None:
+    assert transport.get_extra_info("peername") == ("127.0.0.1", 1)
+    assert transport.get_extra_info("sslcontext", "none") == "none"
+    transport.pause_reading()
+    assert not below.reading
+    transport.resume_reading()
+    assert below.reading
+
+
+async def _hello(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def test_an_answer_of_the_servers_is_one_call(below: Written) -> None:
+    config = build_server(_hello, Listen()).config
+    config.load()
+    protocol = config.http_protocol_class(config, ServerState(), {})  # type: ignore[call-arg]  # uvicorn's own
+    assert isinstance(protocol, HttpProtocol)
+    protocol.connection_made(below)
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: enclave\r\n\r\n")
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    (answer,) = below.calls
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"hello\r\n0\r\n\r\n")
