@@ -6,38 +6,37 @@ Runtime in the measuring process is the machine's own: copies through the socket
 waking threads that slept while the model ran.
 
 Sealed, both ends do what the protocol's sealing takes and nothing else: one X-Wing key
-a request, which the asking end makes ahead, one chunk of AES-256-GCM there and one
-back. A server that seals cannot cost less here, whatever it is written in around that.
+a request, which the asking end makes ahead, and chunks of AES-256-GCM there and back. A
+server that seals cannot cost less here, whatever it does around that.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnxruntime
 
-from benchmarks import models
 from blindai.protocol import kem, ohttp, ohttp_chunked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable, Iterator
 
     from blindai.protocol.buffers import Bytes
 
-MODELS: Final = {
-    "image": lambda: models.reduction(models.IMAGE),
-    "resnet18": models.resnet18,
-}
+    Array = np.ndarray[Any, Any]
+    Ask = Callable[[], Bytes]
+
 _KEY: Final = ohttp.GatewayKey(
     1, kem.XWingPrivateKey.from_seed(b"benchmark" + bytes(23))
 )
@@ -53,50 +52,61 @@ def session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 
 @contextmanager
-def bare(
-    model: str, threads: int, *, sealed: bool
-) -> Iterator[Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
-    """A process with one of `MODELS`; gives what sends it an image for the answer."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        command = [sys.executable, "-m", "benchmarks.floor", model, str(threads), port]
-        with subprocess.Popen([*command, *(["sealed"] if sealed else [])]):  # noqa: S603  our own module
+def bare(content: bytes, array: Array, threads: int, *, sealed: bool) -> Iterator[Ask]:
+    """A process with a model; gives what sends it the input `x` for its first output.
+
+    Args:
+        content: The model.
+        array: What is sent.
+        threads: Of ONNX Runtime.
+        sealed: Whether both ends seal.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        told = {
+            "model": str(Path(folder, "model.onnx")),
+            "port": listener.getsockname()[1],
+            "threads": threads,
+            "dtype": array.dtype.name,
+            "shape": array.shape,
+            "sealed": sealed,
+        }
+        Path(told["model"]).write_bytes(content)
+        command = [sys.executable, "-m", "benchmarks.floor", json.dumps(told)]
+        with subprocess.Popen(command):  # noqa: S603  our own module
             connection, _ = listener.accept()
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                yield _sealed_asker(connection) if sealed else _asker(connection)
+                given = np.ascontiguousarray(array).reshape(-1).data.cast("B")
+                yield (_sealed if sealed else _plain)(connection, given)
 
 
-def _asker(
-    connection: socket.socket,
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    def ask(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        _send(connection, image.nbytes, [image.data.cast("B")])
-        return np.frombuffer(_receive(connection), np.float32)
+def _plain(connection: socket.socket, given: memoryview) -> Ask:
+    def ask() -> Bytes:
+        _send(connection, len(given), [given])
+        return _receive(connection)
 
     return ask
 
 
-def _sealed_asker(
-    connection: socket.socket,
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def _sealed(connection: socket.socket, given: memoryview) -> Ask:
     ahead = [ohttp_chunked.RequestSealer(_KEY.config)]
 
-    def ask(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def ask() -> Bytes:
         sealer = ahead.pop()
-        message = sealer.whole([image.data.cast("B")])
+        message = sealer.whole([given])
         _send(connection, message.size_bytes, message.seal())
         ahead.append(ohttp_chunked.RequestSealer(_KEY.config))
         opener = ohttp_chunked.ResponseOpener(sealer.encapsulation)
-        opener.feed(_receive(connection))
-        return np.frombuffer(opener.finish(), np.float32)
+        pieces = opener.feed(_receive(connection))
+        return b"".join((*pieces, opener.finish()))
 
     return ask
 
 
-def _send(
-    connection: socket.socket, size: int, pieces: Iterator[bytes] | list[memoryview]
-) -> None:
+def _send(connection: socket.socket, size: int, pieces: Iterable[Bytes]) -> None:
     connection.sendall(_LENGTH.pack(size))
     for piece in pieces:
         connection.sendall(piece)
@@ -122,37 +132,38 @@ def _read(connection: socket.socket, into: memoryview) -> bool:
     return True
 
 
-def _serve(name: str, threads: int, port: int, *, sealed: bool) -> None:
-    model = session(MODELS[name](), threads)
+def _serve(told: dict[str, Any]) -> None:
+    model = session(Path(told["model"]).read_bytes(), told["threads"])
     done = os.eventfd(0)
 
-    def run(tensor: Bytes) -> memoryview:
-        image = np.frombuffer(tensor, np.float32).reshape(models.IMAGE)
-        output = np.ascontiguousarray(model.run(None, {"x": image})[0])
+    def run(opened: Bytes) -> memoryview:
+        array = np.frombuffer(opened, told["dtype"]).reshape(told["shape"])
+        output = np.ascontiguousarray(model.run(None, {"x": array})[0])
         os.eventfd_write(done, 1)  # as an event loop is woken
         return output.reshape(-1).data.cast("B")
 
+    def answer(opened: Bytes) -> memoryview:
+        running = worker.submit(run, opened)
+        os.eventfd_read(done)
+        return running.result()
+
     with (
         ThreadPoolExecutor(1) as worker,
-        socket.create_connection(("127.0.0.1", port)) as connection,
+        socket.create_connection(("127.0.0.1", told["port"])) as connection,
     ):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while message := _receive(connection):
-            opener = ohttp_chunked.RequestOpener({_KEY.key_id: _KEY})
-            opened: Bytes = message
-            if sealed:
-                opener.feed(message)
-                opened = opener.finish()
-            running = worker.submit(run, opened)
-            os.eventfd_read(done)
-            answer = running.result()
-            if not sealed:
-                _send(connection, len(answer), [answer])
+            if not told["sealed"]:
+                output = answer(message)
+                _send(connection, len(output), [output])
                 continue
+            opener = ohttp_chunked.RequestOpener({_KEY.key_id: _KEY})
+            pieces = opener.feed(message)
+            output = answer(b"".join((*pieces, opener.finish())))
             sealer = ohttp_chunked.ResponseSealer(opener.encapsulation, os.urandom(32))
-            reply = sealer.whole([answer], len(answer))
+            reply = sealer.whole([output], 1 << 20)
             _send(connection, reply.size_bytes, reply.seal())
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sealed=len(sys.argv) > 4)
+    _serve(json.loads(sys.argv[1]))

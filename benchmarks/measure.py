@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Times:
 
 
 def alternate(
-    actions: dict[str, Callable[[], object]], rounds: int, warmup: int = 20
+    actions: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 20
 ) -> dict[str, Times]:
     """Time several actions in turn: A B C A B C ..."""
     samples: dict[str, list[float]] = {name: [] for name in actions}

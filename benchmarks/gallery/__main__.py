@@ -49,7 +49,7 @@ def measured(name: str, seconds: float) -> Measured:
     fields = json.loads(printed)
     found = {
         int(count): Found(
-            **each | {"here": Times(**each["here"]), "sealed": Times(**each["sealed"])}
+            **each | {way: Times(**each[way]) for way in ("here", "sealed", "floor")}
         )
         for count, each in fields.pop("found").items()
     }
@@ -68,9 +68,9 @@ def models() -> list[str]:
 def times(found: Sequence[Measured]) -> list[str]:
     """How long each takes."""
     titles = (
-        "p50 (p95) ms", "1 thread: in process", "sealed", "ratio",
-        "2 threads: in process", "sealed", "ratio", "goal", "tract, 1 thread",
-        "the original printed",
+        "p50 (p95) ms", "1 thread: in process", "sealed", "ratio", "floor",
+        "2 threads: in process", "sealed", "ratio", "floor", "goal",
+        "tract, 1 thread", "the original printed",
     )  # fmt: skip
     return table(titles, [_row(each) for each in found])
 
@@ -79,8 +79,8 @@ def _row(measured: Measured) -> list[str]:
     task = TASKS[measured.name]
     cells = [task.title]
     for each in measured.found.values():
-        times = ratio(each.sealed.p50, each.here.p50)
-        cells += [_cell(each.here), _cell(each.sealed), times]
+        cells += [_cell(each.here), _cell(each.sealed)]
+        cells += [ratio(way.p50, each.here.p50) for way in (each.sealed, each.floor)]
     tract = measured.tract
     cells += [_goal(measured), tract if isinstance(tract, str) else _cell(tract)]
     return [*cells, f"{task.printed_ms} ms" if task.printed_ms else ""]

@@ -52,6 +52,7 @@ class Found:
     Attributes:
         here: ONNX Runtime, in the process that measures.
         sealed: `client.predict`, to the answer's numbers.
+        floor: The same over bare sockets, with nothing around it but sealing.
         pairs: How often.
         here_mib: The most memory of a process that has only run the model.
         sealed_mib: The most memory of all of the server's processes.
@@ -59,6 +60,7 @@ class Found:
 
     here: Times
     sealed: Times
+    floor: Times
     pairs: int
     here_mib: float
     sealed_mib: float
@@ -104,7 +106,10 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
     command = [sys.executable, "-m", "benchmarks.server", str(threads)]
     with running(command, model.with_suffix(".log"), talks=True) as process:
         url = _url(process)
-        with blindai.connect(url, simulation=True, timeout=_TIMEOUT_S) as client:
+        with (
+            blindai.connect(url, simulation=True, timeout=_TIMEOUT_S) as client,
+            floor.bare(content, array, threads, sealed=True) as bare,
+        ):
 
             def here() -> Array:
                 return np.asarray(session.run(None, {"x": array})[0])
@@ -118,16 +123,17 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
             del content
             np.testing.assert_allclose(answers[-1], here(), rtol=1e-3, atol=1e-3)
             pairs = _pairs(here, seconds)
-            times = alternate({"here": here, "sealed": sealed}, pairs, _WARM)
-    return Found(times["here"], times["sealed"], pairs, here_mib, max(most))
+            ways = {"here": here, "sealed": sealed, "floor": bare}
+            times = alternate(ways, pairs, _WARM)
+    return Found(**times, pairs=pairs, here_mib=here_mib, sealed_mib=max(most))
 
 
 def _pairs(run: Callable[[], object], seconds: float) -> int:
-    """How many pairs take so many seconds, the second as long as the first."""
+    """How many rounds take so many seconds, each way as long as the first."""
     start = time.perf_counter()
     run()
     once = time.perf_counter() - start
-    return int(min(_MANY, max(_FEW, seconds / (2 * once))))
+    return int(min(_MANY, max(_FEW, seconds / (3 * once))))
 
 
 def _url(process: Process) -> str:

@@ -38,8 +38,9 @@ def test_each_has_the_weights_of_the_published_one(name: str) -> None:
 
 def measured(here: float, sealed: float, other: float) -> Measured:
     """One of a model, whose medians with one thread and with two are given."""
-    one = Found(Times(here, here), Times(sealed, sealed), 10, 100.0, 200.0)
-    two = Found(Times(here, here), Times(other, other), 10, 110.0, 210.0)
+    alone, floor = Times(here, here), Times(1.5 * here, 2 * here)
+    one = Found(alone, Times(sealed, sealed), floor, 10, 100.0, 200.0)
+    two = Found(alone, Times(other, other), floor, 10, 110.0, 210.0)
     return Measured("facenet", 104.8576, {1: one, 2: two}, Times(30.0, 31.0))
 
 
@@ -57,7 +58,9 @@ def test_a_goal_is_met_or_missed_by_the_medians(
 ) -> None:
     row = times([measured(here, sealed, other)])[-1]
 
-    assert row.split(" | ")[7] == words
+    cells = row.split(" | ")
+    assert cells[9] == words
+    assert (cells[4], cells[8]) == ("1.50x", "1.50x")
 
 
 def test_a_row_has_what_was_measured_and_what_was_printed() -> None:
