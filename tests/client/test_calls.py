@@ -118,6 +118,14 @@ def test_a_configuration_is_held_to_its_digest() -> None:
         call.result(Answer(200, {}, cbor.encode({"a": 2})))
 
 
+def test_content_may_be_a_view_of_where_it_was_gathered() -> None:
+    model = Answer(200, {}, memoryview(json.dumps(MODEL).encode()))
+    assert calls.model("m").result(model).digest == DIGEST
+    content = cbor.encode({"a": 1})
+    call = calls.configuration(configuration_digest(content))
+    assert call.result(Answer(200, {}, memoryview(content))) == {"a": 1}
+
+
 @pytest.mark.parametrize("content", [cbor.encode([1]), b"\xff"])
 def test_an_attested_configuration_that_is_no_map_is_refused(content: bytes) -> None:
     call = calls.configuration(configuration_digest(content))

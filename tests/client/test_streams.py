@@ -68,7 +68,9 @@ def test_content_is_read_whole(
     content = secrets.token_bytes(size)
     stream = answer(content)
     assert stream.read_head() == HEAD
-    assert bytes(stream.read()) == content
+    found = stream.read()
+    assert bytes(found) == content
+    assert memoryview(found).readonly
 
 
 @pytest.mark.anyio
@@ -86,6 +88,16 @@ def test_what_was_read_can_be_read_again() -> None:
     content = stream.read()
     stream.put_back(content)
     assert stream.read() == content
+    stream.put_back(content)
+    assert [type(piece) for piece in stream] == [bytes], "httpx takes no views"
+
+
+def test_what_was_taken_before_is_not_read_again() -> None:
+    content = secrets.token_bytes(1 << 19)
+    stream = known(content)
+    stream.read_head()
+    taken = next(iter(stream))
+    assert bytes(stream.read()) == content[len(taken) :]
 
 
 def test_a_large_content_is_in_memory_once() -> None:

@@ -18,6 +18,7 @@ from blindai import AsyncSealedTransport, SealedTransport
 from blindai.attester.simulated import SimulatedAttester
 from blindai.client.plain import PlainRequest
 from blindai.errors import SealingError
+from blindai.protocol.chunks import MAX_CHUNK_BYTES
 from blindai.server.asgi import App
 from blindai.server.enclave import Enclave, Measured
 from blindai.server.gateway import Gateway
@@ -145,6 +146,11 @@ def test_methods_queries_headers_and_bodies_pass(
     assert seen["body"] == "hi"
     assert (seen["headers"]["x-own"], answer.headers["x-answer"]) == ("1", "yes")
     assert seen["headers"]["host"] == "inner.test:8443"
+
+
+def test_the_enclave_is_told_how_large_chunks_may_be(client: httpx.Client) -> None:
+    seen = client.get("/echo/").json()["headers"]
+    assert seen["blindai-chunk-bytes"] == str(MAX_CHUNK_BYTES)
 
 
 def test_a_head_is_answered(client: httpx.Client) -> None:

@@ -19,25 +19,31 @@ def cipher() -> Cipher:
     return Cipher(Aead.AES_256_GCM, bytes(32), bytes(12))
 
 
-def sealed(parts: list[bytes]) -> list[bytes]:
+def sealed(parts: list[bytes], chunk_bytes: int = MAX_CHUNK_BYTES) -> list[bytes]:
     """What is sent for a message of these parts, of the announced size."""
-    writer = WholeWriter(cipher(), b"header", parts)
+    writer = WholeWriter(cipher(), b"header", parts, chunk_bytes)
     pieces = list(writer.seal())
     assert sum(map(len, pieces)) == writer.size_bytes
     assert pieces[0].startswith(b"header")
+    assert all(pieces), "who counts bytes takes an empty piece for one after the end"
     return pieces
 
 
-def chunks(parts: list[bytes]) -> list[bytes]:
+def chunks(parts: list[bytes], chunk_bytes: int = MAX_CHUNK_BYTES) -> list[bytes]:
     """The chunks that the other side finds."""
     opener = ChunkOpener(cipher())
-    whole = b"".join(sealed(parts)).removeprefix(b"header")
+    whole = b"".join(sealed(parts, chunk_bytes)).removeprefix(b"header")
     return [*opener.feed(whole), opener.finish()]
 
 
-@given(st.lists(st.binary(max_size=40) | st.integers(0, 3 * ALONE).map(bytes)))
-def test_what_is_sealed_arrives(parts: list[bytes]) -> None:
-    assert b"".join(chunks(parts)) == b"".join(parts)
+@given(
+    st.lists(st.binary(max_size=40) | st.integers(0, 3 * ALONE).map(bytes)),
+    st.sampled_from([16384, 20000, ALONE, 65536, MAX_CHUNK_BYTES]),
+)
+def test_what_is_sealed_arrives(parts: list[bytes], chunk_bytes: int) -> None:
+    found = chunks(parts, chunk_bytes)
+    assert b"".join(found) == b"".join(parts)
+    assert max(map(len, found)) <= chunk_bytes
 
 
 @pytest.mark.parametrize(

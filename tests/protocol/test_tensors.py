@@ -174,7 +174,7 @@ def test_a_body_may_come_in_pieces(cut: int | None) -> None:
     written = encode_request(InferRequest(inputs=(IMAGE, HALF)))
     body = joined(written)
     at = written.header_length if cut is None else cut
-    pieces = [body[:at], body[at:]]
+    pieces = [bytearray(body[:at]), bytearray(body[at:])]
 
     (image, half) = parse_request(pieces, written.header_length).inputs
 

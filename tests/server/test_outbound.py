@@ -126,6 +126,16 @@ async def test_chunks_are_of_a_size_that_the_client_takes(
     assert sealing.open(answer.body).content == content
 
 
+async def test_the_first_of_two_sizes_counts(make_door: MakeDoor) -> None:
+    door = make_door(sends(start(), body(bytes(200_000))))
+    fields = ((b"blindai-chunk-bytes", b"20000"), (b"blindai-chunk-bytes", b"65536"))
+    sealing = door.seal(door.message(fields=fields))
+
+    answer = await door.post(sealing.pieces)
+
+    assert max(sizes_of_chunks(sealing, answer)) == 20000
+
+
 @pytest.mark.parametrize("takes", [b"16383", b"", b"-1", b"64k", b"1" * 13])
 async def test_who_takes_less_than_every_client_is_refused(
     make_door: MakeDoor, takes: bytes

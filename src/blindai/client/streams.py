@@ -218,7 +218,7 @@ class _Gathered:
     def all(self) -> Bytes:
         if self._place is None:
             return b"".join(self._pieces)
-        return self._place.toreadonly()
+        return self._place[: self._size].toreadonly()
 
 
 def _place(size: int | None) -> memoryview | None:
