@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindai.protocol.chunk_writers import WholeWriter
-from blindai.protocol.chunks import MAX_CHUNK_BYTES, ChunkOpener
+from blindai.protocol.chunks import CHUNK_BYTES, MAX_CHUNK_BYTES, ChunkOpener
 from blindai.protocol.hpke import Aead, Cipher
 
 ALONE = 32768
@@ -75,8 +75,14 @@ def test_a_small_message_is_one_piece() -> None:
 
 
 def test_what_is_before_a_large_part_leaves_before_it_is_sealed() -> None:
-    pieces = sealed([b"head", bytes(ALONE), b"end"])
-    assert [len(piece) > ALONE for piece in pieces] == [False, True, False]
+    large = CHUNK_BYTES + 1
+    pieces = sealed([b"head", bytes(large), b"end"])
+    assert [len(piece) > large for piece in pieces] == [False, True, False]
+
+
+def test_what_is_before_a_chunk_that_is_not_large_leaves_with_it() -> None:
+    (piece,) = sealed([b"head", bytes(CHUNK_BYTES)])
+    assert len(piece) > CHUNK_BYTES
 
 
 def test_many_small_chunks_leave_together_but_not_all_at_once() -> None:

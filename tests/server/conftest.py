@@ -204,6 +204,7 @@ class Door:
         *,
         media_type: str = "",
         query: bytes = b"",
+        client: Send | None = None,
     ) -> Answer:
         """Call the gateway with hand-made messages; it waits for ever after them."""
         rest = iter(messages)
@@ -233,7 +234,7 @@ class Door:
             scope["headers"].append((b"content-type", media_type.encode()))
         answer = Answer()
         async with asyncio.timeout(10):
-            await self.gateway(scope, receive, answer.take)
+            await self.gateway(scope, receive, client or answer.take)
         return answer
 
     async def post(
@@ -251,6 +252,12 @@ class Door:
         return await self.call(
             "POST", GATEWAY_PATH, [*messages, *ending], media_type=media_type
         )
+
+    async def into(self, sealing: Sealing, client: Send) -> None:
+        """Send a sealed request, and the answer to a client of one's own."""
+        request: Message = {"type": "http.request", "body": sealing.body}
+        kind = sealing.media_type
+        await self.call("POST", GATEWAY_PATH, [request], media_type=kind, client=client)
 
     async def send(self, sealing: Sealing) -> Opened:
         """Send a sealed request, chunk by chunk, and open the answer."""

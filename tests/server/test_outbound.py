@@ -12,7 +12,7 @@ from blindai.errors import SealingError
 from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.bhttp import Content, ResponseHead
 from blindai.protocol.bhttp_decoder import ResponseDecoder
-from blindai.protocol.names import GATEWAY_PATH
+from blindai.server.gateway import GatewayLimits
 from blindai.server.outbound import response_head
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ def sends(*messages: Message) -> App:
             await send(message)
 
     return app
+
+
+def stopping_after(count: int, taken: list[Message]) -> Send:
+    """A client that takes so many messages in, and then no more."""
+
+    async def client(message: Message) -> None:
+        taken.append(message)
+        if len(taken) == count:
+            await asyncio.Event().wait()
+
+    return client
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["chunked", "whole"])
@@ -144,7 +155,10 @@ async def test_who_takes_less_than_every_client_is_refused(
 
     opened = await door.ask(fields=((b"blindai-chunk-bytes", takes),))
 
-    why = "blindai-chunk-bytes: expected a whole number of at least 16384"
+    why = (
+        "blindai-chunk-bytes: expected a whole number of at least 16384, of at most 12"
+        " digits"
+    )
     assert opened.problem == (400, "invalid-request", why)
 
 
@@ -177,9 +191,6 @@ async def test_a_streamed_answer_arrives_while_the_application_still_writes(
     decoder = ResponseDecoder()
     headers: list[Message] = []
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": sealing.body}
-
     async def client(message: Message) -> None:
         headers.extend(message.get("headers", ()))
         for plaintext in opener.feed(message.get("body", b"")):
@@ -190,14 +201,7 @@ async def test_a_streamed_answer_arrives_while_the_application_still_writes(
                     case _:
                         pass
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "method": "POST",
-        "path": GATEWAY_PATH,
-        "headers": [(b"content-type", chunked.REQUEST_TYPE.encode())],
-    }
-    await door.gateway(scope, receive, client)
+    await door.into(sealing, client)
 
     assert arrived == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
     assert b"content-length" not in dict(headers)  # type: ignore[arg-type]  # pairs
@@ -254,3 +258,51 @@ async def test_an_answer_that_is_none_becomes_an_internal_problem(
     opened = await door.ask()
 
     assert opened.problem == (500, "internal", "the enclave failed to answer")
+
+
+async def test_who_stops_reading_is_waited_for_no_longer(
+    make_door: MakeDoor, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = sends(start(), body(bytes(1_000_000)))
+    door = make_door(app, limits=GatewayLimits(idle_timeout_s=0.05))
+    taken: list[Message] = []
+
+    with caplog.at_level("INFO", "blindai.gateway"):
+        await door.into(door.seal(), stopping_after(3, taken))
+
+    assert len(taken) == 3
+    assert all(each["more_body"] for each in taken[1:]), "it is cut short, not ended"
+    assert "its client reads no further" in caplog.text
+
+
+async def test_nothing_more_leaves_for_who_stopped_reading(make_door: MakeDoor) -> None:
+    pieces = [body(b"piece", more=True)] * 5
+    app = sends(start(), *pieces, body())
+    door = make_door(app, limits=GatewayLimits(idle_timeout_s=0.05))
+    taken: list[Message] = []
+
+    await door.into(door.seal(), stopping_after(3, taken))
+
+    assert len(taken) == 3
+
+
+async def test_others_have_their_turn_while_a_large_answer_is_sealed(
+    make_door: MakeDoor,
+) -> None:
+    door = make_door(sends(start(), body(bytes(16 << 20))))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def client(_: Message) -> None:
+        pass  # takes all there is, and lets nobody else in
+
+    task = asyncio.create_task(other())
+    await door.into(door.seal(), client)
+    task.cancel()
+
+    assert turns > 10

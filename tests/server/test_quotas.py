@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.server.conftest import V2, MakeV2, Opened
 
     from blindai.protocol.bhttp import Fields
+    from blindai.server.asgi import Message
 
 NAMES = ("alice", "bob", "root")
 KEYS = {name: generate_key() for name in NAMES}
@@ -192,6 +193,24 @@ async def test_requests_are_limited_for_each_key(make_v2: MakeV2) -> None:
     assert (first.status, second.status) == (200, 429)
     assert second.fields[b"retry-after"] == b"2"
     assert [each.status for each in others] == [200, 200]
+
+
+@pytest.mark.anyio
+async def test_a_request_counts_until_its_answer_has_left(make_v2: MakeV2) -> None:
+    v2 = await make_v2(settings(QuotaSettings(max_concurrent=1)))
+    index = ("POST", "/v2/repository/index", b"", bearer("alice"))
+    begun, reads = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Message) -> None:
+        begun.set()
+        await reads.wait()
+
+    first = asyncio.create_task(v2.into(v2.seal(v2.message(*index)), slow))
+    await begun.wait()
+    assert (await v2.ask(*index)).problem[1] == "quota-exceeded"
+    reads.set()
+    await first
+    assert (await v2.ask(*index)).status == 200
 
 
 @pytest.mark.anyio

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 import pytest
 from uvicorn.server import ServerState
 
+from blindai.server import writes
 from blindai.server.asgi import Receive, Scope, Send
 from blindai.server.serve import Listen, build_server
 from blindai.server.writes import HoldingTransport, HttpProtocol
 
 pytestmark = pytest.mark.anyio
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 class Written(asyncio.Transport):
@@ -23,6 +25,10 @@ class Written(asyncio.Transport):
         self.calls: list[bytes] = []
         self.state = "open"
         self.reading = True
+        self.unread = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self.state == "open"
@@ -62,43 +68,59 @@ async def transport(below: Written) -> HoldingTransport:
 async def test_a_head_and_its_content_leave_in_one_call(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(b"head")
+    transport.write(HEAD)
     transport.write(bytes(100_000))
     transport.write(b"end")
     await asyncio.sleep(0)
-    assert below.calls == [b"head" + bytes(100_000), b"end"]
+    assert below.calls == [HEAD + bytes(100_000), b"end"]
 
 
 async def test_a_head_alone_leaves_when_the_loop_comes_round(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(b"head")
+    transport.write(HEAD)
     assert below.calls == []
     await asyncio.sleep(0)
-    assert below.calls == [b"head"]
+    assert below.calls == [HEAD]
 
 
-async def test_what_is_large_leaves_at_once(
+async def test_what_is_no_head_leaves_at_once(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(bytes(4097))
-    assert below.calls == [bytes(4097)]
+    transport.write(b"data: 1\n\n")
+    assert below.calls == [b"data: 1\n\n"]
 
 
 async def test_what_is_held_leaves_before_the_connection_closes(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(b"head")
+    transport.write(HEAD)
     transport.close()
     await asyncio.sleep(0)
-    assert (below.calls, below.state) == ([b"head"], "closed")
+    assert (below.calls, below.state) == ([HEAD], "closed")
     assert transport.is_closing()
+
+
+@pytest.mark.parametrize(("unread", "state"), [(1, "aborted"), (0, "closed")])
+async def test_the_end_waits_for_a_reader_but_not_for_ever(
+    below: Written,
+    transport: HoldingTransport,
+    monkeypatch: pytest.MonkeyPatch,
+    unread: int,
+    state: str,
+) -> None:
+    monkeypatch.setattr(writes, "_UNREAD_S", 0.01)
+    below.unread = unread
+    transport.close()
+    assert below.state == "closed"
+    await asyncio.sleep(0.05)
+    assert below.state == state
 
 
 async def test_nothing_leaves_of_a_connection_that_is_aborted(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(b"head")
+    transport.write(HEAD)
     transport.abort()
     await asyncio.sleep(0)
     assert (below.calls, below.state) == ([], "aborted")
@@ -107,7 +129,7 @@ async def test_nothing_leaves_of_a_connection_that_is_aborted(
 async def test_nothing_is_written_to_a_connection_that_was_lost(
     below: Written, transport: HoldingTransport
 ) -> None:
-    transport.write(b"head")
+    transport.write(HEAD)
     below.close()
     await asyncio.sleep(0)
     assert below.calls == []

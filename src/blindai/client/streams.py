@@ -156,7 +156,12 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
     def read(self) -> Bytes:
-        """All of the content, read in a thread."""
+        """All of the content, read in a thread.
+
+        Raises:
+            SealingError: If the answer was changed or cut short.
+            BinaryHttpError: If it is malformed.
+        """
         content = _Gathered(self._opening)
         for piece in self:
             content.add(piece)
@@ -206,7 +211,7 @@ class _Gathered:
         self._size = 0
 
     def add(self, piece: bytes) -> None:
-        if self._place is None and not self._pieces:
+        if not (self._size or self._pieces):
             self._place = _place(self._opening.content_bytes)
         if self._place is None:
             self._pieces.append(piece)
@@ -225,4 +230,7 @@ def _place(size: int | None) -> memoryview | None:
     """Memory for a content that is worth it."""
     if size is None or not _LARGE_BYTES <= size <= _LARGEST_BYTES:
         return None
-    return np.empty(size, np.uint8).data
+    try:
+        return np.empty(size, np.uint8).data
+    except MemoryError:  # as much as was announced may never come
+        return None

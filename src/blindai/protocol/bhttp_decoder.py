@@ -142,7 +142,7 @@ class ResponseDecoder:
 
     @property
     def content_bytes(self) -> int | None:
-        """Bytes of all the content, once it has begun, in a message of known length."""
+        """Bytes of all content, once some has begun, in a message of known length."""
         return self._core.content_bytes
 
     def feed(self, data: Bytes) -> list[ResponseEvent]:

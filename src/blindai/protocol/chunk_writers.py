@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ALONE_BYTES: Final = 32768  # a part of this size or more is sealed where it lies
 
 
-class Sealer(Protocol):
+class PieceSealer(Protocol):
     """Seals the pieces of one message, chunked or whole."""
 
     def seal(self, plaintext: Bytes) -> bytes:
@@ -37,7 +37,7 @@ class ChunkWriter:
 
     __slots__ = ("_chunk_bytes", "_header", "_pending", "_sealer", "_size")
 
-    def __init__(self, sealer: Sealer, header: bytes, chunk_bytes: int) -> None:
+    def __init__(self, sealer: PieceSealer, header: bytes, chunk_bytes: int) -> None:
         """Begin a message.
 
         Args:
@@ -122,7 +122,7 @@ class WholeWriter:
             last = index == final
             plaintext = chunk[0] if len(chunk) == 1 else b"".join(chunk)
             ready.append(b"\0" if last else varint.encode(_sealed_bytes(chunk)))
-            if len(plaintext) >= _ALONE_BYTES:
+            if len(plaintext) > CHUNK_BYTES:
                 yield b"".join(ready)
                 yield self._cipher.seal(plaintext, FINAL if last else b"")
                 ready, size = [], 0

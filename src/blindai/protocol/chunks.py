@@ -26,7 +26,7 @@ MAX_CHUNK_BYTES: Final = 1 << 20
 The draft obliges receivers to accept 16384 and lets senders that know more send more.
 """
 CHUNK_BYTES: Final = 65536
-"""What blindai seals in one chunk of a streamed request, in bytes.
+"""What blindai seals in one chunk of a streamed request, or of an answer, in bytes.
 
 Small enough to stay in the processor's cache and in the allocator's free lists.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -23,7 +23,7 @@ from blindai.protocol import problems
 from blindai.protocol.names import STORE_HEADER
 from blindai.server.observability.record import current
 from blindai.server.retention import retaining
-from blindai.server.routes import Routes
+from blindai.server.routes import HELD, Routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,7 +67,7 @@ def create_app(
     app = Starlette(
         routes=routes.table(),
         lifespan=lifespan,
-        middleware=[Middleware(Marking, service)],
+        middleware=[Middleware(Surrounding, service)],
         exception_handlers={
             BlindAIError: _refuse,
             Exception: _refuse,
@@ -79,8 +79,11 @@ def create_app(
     return app
 
 
-class Marking:
-    """Says with every answer how new the sealed store is. ASGI middleware.
+class Surrounding:
+    """What surrounds every request. ASGI middleware.
+
+    Every answer says how new the sealed store is, and what a route holds in the scope's
+    `HELD` is given back once the answer has left.
 
     Args:
         app: Answers.
@@ -101,7 +104,9 @@ class Marking:
                 message = {**message, "headers": [*message["headers"], field]}
             await send(message)
 
-        await self._app(scope, receive, send_marked)
+        with ExitStack() as held:
+            scope[HELD] = held
+            await self._app(scope, receive, send_marked)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -80,6 +80,8 @@ class Call:
         except Exception as error:  # noqa: BLE001  the outermost edge
             _log.error("request %s: %s", self.request_id, _where(error))
         self._record.route = route_of(scope)
+        if self._outbound.abandoned:
+            _log.info("request %s: its client reads no further", self.request_id)
         if self._outbound.started or isinstance(self._failure, ClientGoneError):
             return  # an answer cut short stays unsealed, so the client sees it
         unanswered = RuntimeError("the application did not answer")

@@ -59,7 +59,8 @@ class GatewayLimits:
         max_whole_bytes: Of one request that is not chunked, sealed.
         replay_window: How far a date may be from the enclave's clock, either way.
         replay_entries: How many requests are remembered within the window.
-        idle_timeout_s: How long a client may send nothing within a request, in seconds.
+        idle_timeout_s: How long a client may send nothing within a request, or take in
+            nothing of its answer, in seconds.
     """
 
     max_content_bytes: int = 2 << 30
@@ -148,12 +149,12 @@ class Gateway:
             head = await inbound.head()
         except errors.BlindAIError as error:
             if inbound.authenticated:
-                outbound = _outbound(kind, opener, send)
+                outbound = self._outbound(kind, opener, send)
                 await Call(self._app, inbound, outbound).refuse(error, None)
             else:
                 await _refuse(send, error)
             return
-        outbound = _outbound(kind, opener, send)
+        outbound = self._outbound(kind, opener, send)
         call = Call(self._app, inbound, outbound)
         try:
             fields = dict(reversed(head.fields))  # the first of a name counts
@@ -166,6 +167,15 @@ class Gateway:
             await call.refuse(error, self._enclave.now())
         else:
             await call.run(inner, receive)
+
+    def _outbound(self, kind: _Kind, opener: Opener, send: Send) -> Outbound:
+        encapsulation = opener.encapsulation
+        nonce = secrets.token_bytes(encapsulation.response_nonce_bytes)
+        sealer, timeout_s = (
+            kind.sealer(encapsulation, nonce),
+            self._limits.idle_timeout_s,
+        )
+        return Outbound(send, sealer, kind.response_type, timeout_s)
 
     def _admit(self, enc: bytes, fields: Mapping[bytes, bytes]) -> None:
         """Let a request in.
@@ -223,12 +233,6 @@ def _nonce(query: bytes) -> bytes | None:
     return bytes.fromhex(match[1].decode())
 
 
-def _outbound(kind: _Kind, opener: Opener, send: Send) -> Outbound:
-    encapsulation = opener.encapsulation
-    nonce = secrets.token_bytes(encapsulation.response_nonce_bytes)
-    return Outbound(send, kind.sealer(encapsulation, nonce), kind.response_type)
-
-
 def _chunk_bytes(fields: Mapping[bytes, bytes]) -> int:
     """How large to make the chunks of an answer, for what its client takes.
 
@@ -241,7 +245,7 @@ def _chunk_bytes(fields: Mapping[bytes, bytes]) -> int:
     if not _CHUNK_SIZE(most) or int(most) < COMMON_CHUNK_BYTES:
         raise errors.InvalidRequestError(
             f"{CHUNK_BYTES_HEADER}: expected a whole number of at least"
-            f" {COMMON_CHUNK_BYTES}"
+            f" {COMMON_CHUNK_BYTES}, of at most 12 digits"
         )
     return min(int(most), CHUNK_BYTES)
 

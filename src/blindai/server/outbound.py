@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
 
 from blindai.protocol import bhttp
 from blindai.protocol.chunk_writers import ChunkWriter
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from blindai.protocol.buffers import Bytes
     from blindai.server.asgi import Message, Send
 
+_TURN_BYTES: Final = 1 << 20
+"""What of an answer is sealed before others have their turn."""
 _CONNECTION_FIELDS = frozenset(
     {
         b"connection",
@@ -27,7 +30,7 @@ _CONNECTION_FIELDS = frozenset(
 )
 
 
-class Sealed(Protocol):
+class SealedMessage(Protocol):
     """A message that is in memory, sealed as it is sent."""
 
     @property
@@ -49,11 +52,11 @@ class Sealer(Protocol):
         ...
 
     @property
-    def chunks(self) -> chunk_writers.Sealer:
+    def chunks(self) -> chunk_writers.PieceSealer:
         """Seals a response that is made as it is sent."""
         ...
 
-    def whole(self, parts: Iterable[Bytes], chunk_bytes: int) -> Sealed:
+    def whole(self, parts: Iterable[Bytes], chunk_bytes: int) -> SealedMessage:
         """Seal a response that is in memory."""
         ...
 
@@ -64,23 +67,29 @@ class Outbound:
     Attributes:
         chunk_bytes: The most plaintext that a chunk holds, for what its client takes.
         started: Whether any of the answer has left.
+        abandoned: Whether the client took nothing in for too long; no more leaves.
     """
 
-    def __init__(self, send: Send, sealer: Sealer, media_type: str) -> None:
+    def __init__(
+        self, send: Send, sealer: Sealer, media_type: str, idle_timeout_s: float
+    ) -> None:
         """Wait for the application's answer.
 
         Args:
             send: ASGI's.
             sealer: Seals the answer.
             media_type: Of the sealed answer.
+            idle_timeout_s: How long the client may take nothing in, in seconds.
         """
         self._send = send
+        self._idle_timeout_s = idle_timeout_s
         self._media_type = media_type
         self._sealer = sealer
         self._writer: ChunkWriter | None = None  # of an answer made as it is sent
         self._head: bhttp.ResponseHead | None = None
         self.chunk_bytes = COMMON_CHUNK_BYTES
         self.started = False
+        self.abandoned = False
 
     async def respond(self, head: bhttp.ResponseHead, content: bytes) -> None:
         """Send a whole answer at once, unless another has started."""
@@ -96,6 +105,8 @@ class Outbound:
             await self._content(body, more=message.get("more_body", False))
 
     async def _content(self, body: Bytes, *, more: bool) -> None:
+        if self.abandoned:
+            return
         if not (self.started or more):
             await self._whole(body)
             return
@@ -110,9 +121,15 @@ class Outbound:
         message = self._sealer.whole((head, body), self.chunk_bytes)
         await self._begin(message.size_bytes)
         left = message.size_bytes
+        turn = left - _TURN_BYTES
         for piece in message.seal():
             left -= len(piece)
             await self._body(piece, more=left > 0)
+            if self.abandoned:
+                return
+            if left < turn:  # sending waits for nothing while the client keeps up
+                turn = left - _TURN_BYTES
+                await asyncio.sleep(0)
 
     def _seal(self, body: Bytes, *, more: bool) -> Iterator[bytes]:
         if self._writer is None:
@@ -134,9 +151,12 @@ class Outbound:
         await self._send(self._announcement(length))
 
     async def _body(self, data: bytes, *, more: bool) -> None:
-        await self._send(
-            {"type": "http.response.body", "body": data, "more_body": more}
-        )
+        message = {"type": "http.response.body", "body": data, "more_body": more}
+        try:
+            async with asyncio.timeout(self._idle_timeout_s):
+                await self._send(message)
+        except TimeoutError:
+            self.abandoned = True
 
     def _require_head(self) -> bhttp.ResponseHead:
         if self._head is None:

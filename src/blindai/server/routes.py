@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
@@ -42,7 +42,8 @@ from blindai.server.proving import Prover
 from blindai.server.quotas import Quotas
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import ExitStack
     from datetime import datetime
 
     from starlette.requests import Request
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from blindai.server.auth import Principal
     from blindai.server.settings import Settings
 
+HELD: Final = "blindai.held"
+"""Where a scope has the `ExitStack` of what is given back once the answer has left."""
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _LIMITS: Final = tensors.Limits(max_json_bytes=16 << 20)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -122,83 +125,82 @@ class Routes:
 
     async def model(self, request: Request) -> Response:
         """Metadata of one model."""
-        with self._admitted(request, "infer"):
-            name, version = _asked_for(request)
-            model = self._service.model(name, version)
-            return JSONResponse(metadata(model, self._service.versions(name)))
+        self._admit(request, "infer")
+        name, version = _asked_for(request)
+        model = self._service.model(name, version)
+        return JSONResponse(metadata(model, self._service.versions(name)))
 
     async def model_ready(self, request: Request) -> Response:
         """Whether one model can be served."""
-        with self._admitted(request, "infer"):
-            name, version = _asked_for(request)
-            self._service.require(name, version)
-            return JSONResponse({"name": name, "ready": True})
+        self._admit(request, "infer")
+        name, version = _asked_for(request)
+        self._service.require(name, version)
+        return JSONResponse({"name": name, "ready": True})
 
     async def index(self, request: Request) -> Response:
         """All models."""
-        with self._admitted(request, "infer"):
-            return JSONResponse(
-                [
-                    row(model, self._service.versions(model.name))
-                    for model in self._service.models()
-                ]
-            )
+        self._admit(request, "infer")
+        return JSONResponse(
+            [
+                row(model, self._service.versions(model.name))
+                for model in self._service.models()
+            ]
+        )
 
     async def infer(self, request: Request) -> Response:
         """Run a model."""
-        with self._admitted(request, "infer") as principal:
-            name, version = _asked_for(request)
-            self._service.model(name, version)  # before its inputs are read
-            wanted = self._prover.wanted(request)
-            body = await _read(request, self._settings.inference.max_request_bytes)
-            asked = tensors.parse_request(body, _header_length(request), _LIMITS)
-            async with _while_connected(request):
-                result = await self._service.infer(
-                    name,
-                    asked.inputs,
-                    tenant=principal.tenant,
-                    version=version,
-                    outputs=tuple(output.name for output in asked.outputs),
-                    deadline=time.monotonic() + self._timeout_s(asked),
-                    digest=_pinned_digest(asked),
-                )
-            answer = outcome(asked, result)  # what has no form is refused, not signed
-            if wanted is not None:
-                proof = await self._prover.predict(wanted, asked.inputs, result)
-                answer.headers.update(proof)
-            return answer
+        principal = self._admit(request, "infer")
+        name, version = _asked_for(request)
+        self._service.model(name, version)  # before its inputs are read
+        wanted = self._prover.wanted(request)
+        body = await _read(request, self._settings.inference.max_request_bytes)
+        asked = tensors.parse_request(body, _header_length(request), _LIMITS)
+        async with _while_connected(request):
+            result = await self._service.infer(
+                name,
+                asked.inputs,
+                tenant=principal.tenant,
+                version=version,
+                outputs=tuple(output.name for output in asked.outputs),
+                deadline=time.monotonic() + self._timeout_s(asked),
+                digest=_pinned_digest(asked),
+            )
+        answer = outcome(asked, result)  # what has no form is refused, not signed
+        if wanted is not None:
+            proof = await self._prover.predict(wanted, asked.inputs, result)
+            answer.headers.update(proof)
+        return answer
 
     async def upload(self, request: Request) -> Response:
         """Take an ONNX file in, under a name."""
-        with self._admitted(request, "upload") as principal:
-            name = request.path_params["name"]
-            owner = self._owner(principal, name)
-            quota = self._quotas.kept(owner.removeprefix("key:"))
-            save = _wants_saved(request)
-            wanted = self._prover.wanted(request)
-            # what can be refused is, before the upload and not after it
-            self._service.require_place(name, owner, quota)
-            with self._service.spool() as spool:
-                async for piece in request.stream():
-                    await spool.write(piece)
-                how = Upload(now=self._clock(), save=save, quota=quota)
-                model = await self._service.upload(name, owner, spool, how)
-            answer = metadata(model, self._service.versions(name))
-            if principal.new_owner_token is not None:
-                answer["owner_token"] = principal.new_owner_token
-            proof = self._prover.upload(wanted, model) if wanted else None
-            return JSONResponse(answer, status_code=201, headers=proof)
+        principal = self._admit(request, "upload")
+        name = request.path_params["name"]
+        owner = self._owner(principal, name)
+        quota = self._quotas.kept(owner.removeprefix("key:"))
+        save = _wants_saved(request)
+        wanted = self._prover.wanted(request)
+        # what can be refused is, before the upload and not after it
+        self._service.require_place(name, owner, quota)
+        with self._service.spool() as spool:
+            async for piece in request.stream():
+                await spool.write(piece)
+            how = Upload(now=self._clock(), save=save, quota=quota)
+            model = await self._service.upload(name, owner, spool, how)
+        answer = metadata(model, self._service.versions(name))
+        if principal.new_owner_token is not None:
+            answer["owner_token"] = principal.new_owner_token
+        proof = self._prover.upload(wanted, model) if wanted else None
+        return JSONResponse(answer, status_code=201, headers=proof)
 
     async def delete(self, request: Request) -> Response:
         """Delete a model, or one version of it."""
-        with self._admitted(request, "upload") as principal:
-            name, version = _asked_for(request)
-            await self._service.delete(name, self._owner(principal, name), version)
-            return Response(status_code=204)
+        principal = self._admit(request, "upload")
+        name, version = _asked_for(request)
+        await self._service.delete(name, self._owner(principal, name), version)
+        return Response(status_code=204)
 
-    @contextmanager
-    def _admitted(self, request: Request, scope: str) -> Iterator[Principal]:
-        """Know who asks, and count the request for as long as it runs.
+    def _admit(self, request: Request, scope: str) -> Principal:
+        """Know who asks, and count the request until its answer has left.
 
         Raises:
             UnauthenticatedError: If nobody known asks.
@@ -206,8 +208,9 @@ class Routes:
             QuotaError: If it is one request too many.
         """
         principal = self._require(request, scope)
-        with self._quotas.request(principal.tenant):
-            yield principal
+        held: ExitStack = request.scope[HELD]
+        held.enter_context(self._quotas.request(principal.tenant))
+        return principal
 
     def _require(self, request: Request, scope: str) -> Principal:
         principal = self._authenticator.authenticate(request.headers)

@@ -172,7 +172,8 @@ class GatewaySettings:
     Attributes:
         replay_window_s: How far a sealed date may be from the enclave's clock.
         replay_entries: How many requests are remembered within the window.
-        idle_timeout_s: How long a client may send nothing within a request.
+        idle_timeout_s: How long a client may send nothing within a request, or take
+            in nothing of its answer.
         key_lifetime_s: How long clients seal to one keyset.
         key_grace_s: How much longer its keys open requests.
         quotes_per_second: How often evidence for a nonce is made.

@@ -15,11 +15,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     from blindai.protocol.buffers import Bytes
 
-_HELD_BYTES: Final = 4096
+_HEAD: Final = b"HTTP/1.1 "
+_UNREAD_S: Final = 30.0
+"""How long the end of a connection waits for who should read what is left."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's, on a transport that holds small writes back for a moment."""
+    """uvicorn's, on a transport that holds the head of an answer back for a moment."""
 
     def connection_made(  # type: ignore[override]  # uvicorn's own narrows asyncio's
         self, transport: asyncio.Transport
@@ -29,7 +31,10 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class HoldingTransport(asyncio.Transport):
-    """Holds a small write back until the next one, or until the loop comes round."""
+    """Holds a head back until the next write, or until the loop comes round.
+
+    A connection that is closed while nobody reads what is left ends all the same.
+    """
 
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
@@ -46,20 +51,22 @@ class HoldingTransport(asyncio.Transport):
         self._held: Bytes = b""
 
     def write(self, data: Bytes) -> None:
-        """Write soon: in one call with what is written next, if that is at once."""
+        """Write: a head in one call with what is written next, if that is at once."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.writelines((held, data))
-        elif len(data) > _HELD_BYTES:
-            self._transport.write(data)
-        else:
+        elif bytes(data[: len(_HEAD)]) == _HEAD:
             self._held = data
             self._loop.call_soon(self._release)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
-        """Close, once all of it has left."""
+        """Close, once all of it has left; or after a while, if nobody reads it."""
         self._release()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(_UNREAD_S, self._transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
