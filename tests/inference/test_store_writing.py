@@ -28,8 +28,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def lasting(stores: Stores) -> Store:
-    return stores.lasting()
+async def lasting(stores: Stores) -> Store:
+    store = stores.lasting()
+    await store.start()
+    return store
 
 
 async def refuse(*_: object) -> None:
@@ -55,7 +57,6 @@ async def test_a_model_is_written_while_it_loads(
     written: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await lasting.start()
     serve = stores.engine.serve
 
     async def serve_once_written(
@@ -77,8 +78,6 @@ async def test_a_model_that_does_not_load_leaves_no_file(
     written: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await lasting.start()
-
     async def refuse_once_written(*_: object) -> None:
         assert await asyncio.to_thread(written.wait, 5)
         await refuse()
@@ -94,8 +93,6 @@ async def test_a_model_that_does_not_load_leaves_no_file(
 async def test_what_keeps_a_model_from_loading_is_told_where_the_disk_fails_too(
     lasting: Store, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await lasting.start()
-
     monkeypatch.setattr(stores.engine, "serve", refuse)
 
     def fail(_: int) -> None:
