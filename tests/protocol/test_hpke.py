@@ -197,7 +197,7 @@ def test_exports_differ_by_label_and_length() -> None:
 
 
 def test_the_suite_id_is_that_of_rfc_9180() -> None:
-    suite = hpke.Suite(Kem.X_WING, KDF, Aead.CHACHA20_POLY1305)
+    suite = hpke.suite(Kem.X_WING, KDF, Aead.CHACHA20_POLY1305)
     assert suite.id == b"HPKE\x64\x7a\x00\x01\x00\x03"
 
 

@@ -20,7 +20,7 @@ def expand(key: bytes, info: bytes, size: int) -> bytes:
 
 def labeled_extract(suite_id: bytes, salt: bytes, label: bytes, secret: bytes) -> bytes:
     """LabeledExtract, 32 bytes (RFC 9180, section 4)."""
-    return extract(salt, b"HPKE-v1" + suite_id + label + secret)
+    return HKDF.extract(_SHA256, salt, b"HPKE-v1" + suite_id + label + secret)
 
 
 def labeled_expand(
@@ -28,4 +28,4 @@ def labeled_expand(
 ) -> bytes:
     """LabeledExpand, `size` bytes (RFC 9180, section 4)."""
     labeled = size.to_bytes(2, "big") + b"HPKE-v1" + suite_id + label + info
-    return expand(key, labeled, size)
+    return HKDFExpand(_SHA256, size, labeled).derive(key)

@@ -56,20 +56,29 @@ class Aead(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One choice of KEM, KDF and AEAD."""
+    """One choice of KEM, KDF and AEAD.
 
-    kem: Kem
-    kdf: Kdf
+    Attributes:
+        aead: What seals.
+        key_bytes: Length of its keys, Nk, in bytes.
+        nonce_bytes: Length of a response's nonce in Oblivious HTTP: max(Nn, Nk).
+        numbers: The registered numbers of KEM, KDF and AEAD, 2 bytes each.
+        id: `suite_id` of the key schedule, 10 bytes (RFC 9180, section 5.1).
+    """
+
     aead: Aead
+    key_bytes: int
+    nonce_bytes: int
+    numbers: bytes
+    id: bytes
 
-    @property
-    def id(self) -> bytes:
-        """`suite_id` of the key schedule, 10 bytes (RFC 9180, section 5.1)."""
-        return b"HPKE%c%c%c%c%c%c" % (
-            *divmod(self.kem, 256),
-            *divmod(self.kdf, 256),
-            *divmod(self.aead, 256),
-        )
+
+@lru_cache(maxsize=16)
+def suite(kem: Kem, kdf: Kdf, aead: Aead) -> Suite:
+    """The suite of three algorithms; there is one object for each."""
+    numbers = b"".join(each.to_bytes(2, "big") for each in (kem, kdf, aead))
+    size = aead.key_bytes
+    return Suite(aead, size, max(NONCE_BYTES, size), numbers, b"HPKE" + numbers)
 
 
 class Cipher:
@@ -126,7 +135,7 @@ class Context:
         suite_id = suite.id
         context = _key_schedule_context(suite_id, info)
         secret = labeled_extract(suite_id, shared_secret, b"secret", b"")
-        key = labeled_expand(suite_id, secret, b"key", context, suite.aead.key_bytes)
+        key = labeled_expand(suite_id, secret, b"key", context, suite.key_bytes)
         nonce = labeled_expand(suite_id, secret, b"base_nonce", context, NONCE_BYTES)
         self.cipher = Cipher(suite.aead, key, nonce)
         self._exporter_secret = labeled_expand(suite_id, secret, b"exp", context, 32)
@@ -153,14 +162,14 @@ class Sender:
 def setup_sender(key: PublicKey, kdf: Kdf, aead: Aead, info: bytes) -> Sender:
     """Begin a message to `key` (SetupBaseS)."""
     shared_secret, enc = key.encapsulate()
-    return Sender(enc, Context(Suite(key.kem, kdf, aead), shared_secret, info))
+    return Sender(enc, Context(suite(key.kem, kdf, aead), shared_secret, info))
 
 
 def setup_receiver(
     enc: bytes, key: PrivateKey, kdf: Kdf, aead: Aead, info: bytes
 ) -> Context:
     """Begin to open a message to `key` (SetupBaseR)."""
-    return Context(Suite(key.kem, kdf, aead), key.decapsulate(enc), info)
+    return Context(suite(key.kem, kdf, aead), key.decapsulate(enc), info)
 
 
 @lru_cache(maxsize=64)

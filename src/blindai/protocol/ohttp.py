@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from blindai.errors import ProtocolError, SealingError, UnknownKeyError
@@ -41,6 +42,10 @@ class Label(Enum):
 
     WHOLE = (b"message/bhttp request", b"message/bhttp response")
     CHUNKED = (b"message/bhttp chunked request", b"message/bhttp chunked response")
+
+    def __init__(self, request: bytes, response: bytes) -> None:
+        self.request = request
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +171,16 @@ class Encapsulation:
     @property
     def response_nonce_bytes(self) -> int:
         """Length of the nonce a response begins with: max(Nn, Nk)."""
-        return max(hpke.NONCE_BYTES, self.context.suite.aead.key_bytes)
+        return self.context.suite.nonce_bytes
 
     def response_cipher(self, nonce: bytes) -> hpke.Cipher:
         """Derive what protects the response (RFC 9458, section 4.4)."""
-        aead = self.context.suite.aead
-        secret = self.context.export(self.label.value[1], self.response_nonce_bytes)
+        suite = self.context.suite
+        secret = self.context.export(self.label.response, suite.nonce_bytes)
         prk = hkdf.extract(self.enc + nonce, secret)
-        key = hkdf.expand(prk, b"key", aead.key_bytes)
-        return hpke.Cipher(aead, key, hkdf.expand(prk, b"nonce", hpke.NONCE_BYTES))
+        key = hkdf.expand(prk, b"key", suite.key_bytes)
+        base_nonce = hkdf.expand(prk, b"nonce", hpke.NONCE_BYTES)
+        return hpke.Cipher(suite.aead, key, base_nonce)
 
 
 def begin_request(
@@ -192,8 +198,8 @@ def begin_request(
     """
     kdf, first = config.suites[0]
     aead = aead or first
-    header = _header(config.key_id, hpke.Suite(config.key.kem, kdf, aead))
-    sender = hpke.setup_sender(config.key, kdf, aead, _info(label, header))
+    header, info = _beginning(label.request, config.key_id, config.key.kem, kdf, aead)
+    sender = hpke.setup_sender(config.key, kdf, aead, info)
     return header + sender.enc, Encapsulation(
         config.key_id, sender.enc, label, sender.context
     )
@@ -227,11 +233,11 @@ def accept_request(
         SealingError: If the encapsulated key is not one.
     """
     key = _gateway_key(keys, header)
+    private, begins, enc = key.private, header[:HEADER_BYTES], header[HEADER_BYTES:]
     for kdf, aead in key.suites:
-        expected = _header(key.key_id, hpke.Suite(key.private.kem, kdf, aead))
-        if header[:HEADER_BYTES] == expected:
-            info, enc = _info(label, expected), header[HEADER_BYTES:]
-            context = hpke.setup_receiver(enc, key.private, kdf, aead, info)
+        expected, info = _beginning(label.request, key.key_id, private.kem, kdf, aead)
+        if begins == expected:
+            context = hpke.setup_receiver(enc, private, kdf, aead, info)
             return Encapsulation(key.key_id, enc, label, context)
     raise UnknownKeyError(f"key {key.key_id}: expected its published algorithms")
 
@@ -300,10 +306,10 @@ def _known_suites(pairs: bytes) -> Iterator[tuple[Kdf, Aead]]:
             yield Kdf(kdf), Aead(aead)
 
 
-def _header(key_id: int, suite: hpke.Suite) -> bytes:
-    numbers = (suite.kem, suite.kdf, suite.aead)
-    return bytes([key_id]) + b"".join(each.to_bytes(2, "big") for each in numbers)
-
-
-def _info(label: Label, header: bytes) -> bytes:
-    return label.value[0] + b"\x00" + header
+@lru_cache(maxsize=256)
+def _beginning(
+    label: bytes, key_id: int, kind: kem.Kem, kdf: Kdf, aead: Aead
+) -> tuple[bytes, bytes]:
+    """The header of a request, and HPKE's `info` for it: public, and few."""
+    header = bytes([key_id]) + hpke.suite(kind, kdf, aead).numbers
+    return header, label + b"\x00" + header

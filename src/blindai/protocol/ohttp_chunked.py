@@ -13,6 +13,7 @@ from blindai.errors import SealingError
 from blindai.protocol import ohttp
 from blindai.protocol.chunk_writers import WholeWriter
 from blindai.protocol.chunks import ChunkOpener, ChunkSealer
+from blindai.protocol.ohttp import Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,8 +37,7 @@ class RequestSealer:
     __slots__ = ("chunks", "encapsulation", "header")
 
     def __init__(self, config: KeyConfig) -> None:
-        label = ohttp.Label.CHUNKED
-        self.header, self.encapsulation = ohttp.begin_request(config, label)
+        self.header, self.encapsulation = ohttp.begin_request(config, Label.CHUNKED)
         self.chunks = ChunkSealer(self.encapsulation.context.cipher)
 
     def whole(self, parts: Iterable[Bytes]) -> WholeWriter:
@@ -83,9 +83,8 @@ class RequestOpener:
         if len(received) < end:
             self._begun = bytes(received)
             return []
-        label = ohttp.Label.CHUNKED
         header = bytes(received[:end])
-        self._encapsulation = ohttp.accept_request(self._keys, label, header)
+        self._encapsulation = ohttp.accept_request(self._keys, Label.CHUNKED, header)
         self._chunks = ChunkOpener(self._encapsulation.context.cipher)
         return self._chunks.feed(received[end:])
 
