@@ -17,10 +17,10 @@ from blindai.server.serve import build_service
 from blindai.server.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from tests.server.conftest import V2, MakeDoor
 
     from blindai.inference.service import InferenceService
+    from blindai.server.app import Application
     from blindai.server.asgi import Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY = bytes(range(32))
 
 
-def application(service: InferenceService) -> Starlette:
+def application(service: InferenceService) -> Application:
     return create_app(service, Settings(), lambda: NOW)
 
 

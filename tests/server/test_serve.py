@@ -19,6 +19,7 @@ from blindai.inference.folder import SealedFolder
 from blindai.inference.worker.processes import ProcessIsolation
 from blindai.protocol import keyset
 from blindai.protocol.attestation import parse_attestation
+from blindai.server.app import Application
 from blindai.server.serve import (
     BUILD,
     Listen,
@@ -155,8 +156,9 @@ def test_without_a_folder_no_sealing_key_is_made(tmp_path: Path) -> None:
 
 
 def _store(app: Gateway) -> Store:
-    endpoint = app._app.routes[0].endpoint  # type: ignore[attr-defined]  # Starlette's
-    store: Store = endpoint.__self__._service._store
+    application = app._app
+    assert isinstance(application, Application)
+    store: Store = application._service._store
     return store
 
 

@@ -1,17 +1,16 @@
-"""The application inside the door: Starlette, the routes, and errors as problems."""
+"""The application inside the door: the routes, and errors as problems."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import ExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Router
 
 from blindai.errors import (
     BlindAIError,
@@ -23,7 +22,7 @@ from blindai.protocol import problems
 from blindai.protocol.names import STORE_HEADER
 from blindai.server.observability.record import current
 from blindai.server.retention import retaining
-from blindai.server.routes import HELD, Routes
+from blindai.server.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from blindai.inference.service import InferenceService
-    from blindai.server.asgi import App, Message, Receive, Scope, Send
+    from blindai.server.asgi import Message, Receive, Scope, Send
     from blindai.server.settings import Settings
 
 _RETRY_AFTER_S = {429: "1", 503: "10"}
@@ -44,7 +43,7 @@ def create_app(
     settings: Settings,
     clock: Callable[[], datetime],
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
-) -> Starlette:
+) -> Application:
     """The V2 application over a service, which lives as long as it does.
 
     Args:
@@ -55,7 +54,7 @@ def create_app(
     """
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Application) -> AsyncIterator[None]:
         async with service:
             for skipped in service.skipped:  # the reason may quote the model
                 _log.warning("sealed model not loaded: %s", skipped.file)
@@ -64,53 +63,78 @@ def create_app(
                 yield
 
     routes = Routes(service, settings, clock)
-    app = Starlette(
-        routes=routes.table(),
-        lifespan=lifespan,
-        middleware=[Middleware(Surrounding, service)],
-        exception_handlers={
-            BlindAIError: _refuse,
-            Exception: _refuse,
-            HTTPException: _refuse_route,
-            ClientDisconnect: _give_up,
-        },
-    )
-    app.router.redirect_slashes = False  # a redirect would name the caller's authority
-    return app
+    # redirected, a request would name the caller's authority
+    router = Router(routes.table(), redirect_slashes=False, lifespan=lifespan)
+    return Application(router, service)
 
 
-class Surrounding:
-    """What surrounds every request. ASGI middleware.
+class Application:
+    """The routes, and what becomes of what they raise. ASGI.
 
-    Every answer says how new the sealed store is, and what a route holds in the scope's
-    `HELD` is given back once the answer has left.
+    Every answer says how new the sealed store is.
 
-    Args:
-        app: Answers.
-        service: Has the store.
+    Attributes:
+        router: The routes, and how long they live.
     """
 
-    def __init__(self, app: App, service: InferenceService) -> None:
-        self._app = app
+    def __init__(self, router: Router, service: InferenceService) -> None:
+        """Stand before the routes.
+
+        Args:
+            router: Has them.
+            service: Has the store.
+        """
+        self.router = router
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Answer.
+
+        Raises:
+            BlindAIError: Once the answer has begun: it is cut short, so that nobody
+                takes it for whole.
+            HTTPException: Likewise.
+            ClientDisconnect: Likewise.
+        """
+        scope["app"] = self  # so that the router raises where it has no route
+        if scope["type"] != "http":
+            await self.router(scope, receive, send)
+            return
+        started = False
 
         async def send_marked(message: Message) -> None:
+            nonlocal started
+            started = True
             mark = self._service.mark
             if mark is not None and message["type"] == "http.response.start":
                 field = (STORE_HEADER.encode(), mark.encode().encode())
                 message = {**message, "headers": [*message["headers"], field]}
             await send(message)
 
-        with ExitStack() as held:
-            scope[HELD] = held
-            await self._app(scope, receive, send_marked)
+        try:
+            await self.router(scope, receive, send_marked)
+        except (BlindAIError, HTTPException, ClientDisconnect) as error:
+            if started:
+                raise
+            await _answer(scope, error)(scope, receive, send_marked)
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    extension = request.scope.get("extensions", {}).get("blindai", {})
+def _answer(scope: Scope, error: Exception) -> Response:
+    match error:
+        case ClientDisconnect():
+            return Response(status_code=499)  # nobody is there to read it
+        case HTTPException(status_code=405):
+            wrong = f"method: {scope['method']} is not one of this route's"
+            return _refusal(scope, InvalidRequestError(wrong))
+        case HTTPException():
+            wrong = "route: there is none at this path"
+            return _refusal(scope, NotFoundError(wrong))
+        case _:
+            return _refusal(scope, error)
+
+
+def _refusal(scope: Scope, error: Exception) -> Response:
+    extension = scope.get("extensions", {}).get("blindai", {})
     request_id = extension.get("request_id") or secrets.token_hex(8)
     problem = problems.encode(error, request_id)
     current().problem = problem.kind
@@ -119,14 +143,3 @@ async def _refuse(request: Request, error: Exception) -> Response:
         wait = str(error.retry_after_s)
     headers = None if wait is None else {"retry-after": wait}
     return Response(problem.content, problem.status, headers, problems.MEDIA_TYPE)
-
-
-async def _refuse_route(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        wrong = f"method: {request.method} is not one of this route's"
-        return await _refuse(request, InvalidRequestError(wrong))
-    return await _refuse(request, NotFoundError("route: there is none at this path"))
-
-
-async def _give_up(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)  # nobody is there to read it

@@ -111,9 +111,9 @@ class Call:
         except BlindAIError as error:
             self._failure = error
             return _DISCONNECT
-        self._complete = data is None
+        self._complete = data is None or self._inbound.complete
         body = b"" if data is None else bytes(data)
-        return {"type": "http.request", "body": body, "more_body": data is not None}
+        return {"type": "http.request", "body": body, "more_body": not self._complete}
 
     async def _send(self, message: Message) -> None:
         self._record.inner_status = message.get("status", self._record.inner_status)

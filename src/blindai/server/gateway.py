@@ -171,11 +171,8 @@ class Gateway:
     def _outbound(self, kind: _Kind, opener: Opener, send: Send) -> Outbound:
         encapsulation = opener.encapsulation
         nonce = secrets.token_bytes(encapsulation.response_nonce_bytes)
-        sealer, timeout_s = (
-            kind.sealer(encapsulation, nonce),
-            self._limits.idle_timeout_s,
-        )
-        return Outbound(send, sealer, kind.response_type, timeout_s)
+        sealer = kind.sealer(encapsulation, nonce)
+        return Outbound(send, sealer, kind.response_type, self._limits.idle_timeout_s)
 
     def _admit(self, enc: bytes, fields: Mapping[bytes, bytes]) -> None:
         """Let a request in.
@@ -197,17 +194,17 @@ class _Kind:
 
     opener: Callable[[Mapping[int, ohttp.GatewayKey], int], Opener]
     sealer: Callable[[ohttp.Encapsulation, bytes], Sealer]
-    response_type: str
+    response_type: bytes
 
 
 _KINDS: Final = {
     chunked.REQUEST_TYPE.encode(): _Kind(
         lambda keys, _: chunked.RequestOpener(keys),
         chunked.ResponseSealer,
-        chunked.RESPONSE_TYPE,
+        chunked.RESPONSE_TYPE.encode(),
     ),
     ohttp.REQUEST_TYPE.encode(): _Kind(
-        whole.RequestOpener, whole.ResponseSealer, ohttp.RESPONSE_TYPE
+        whole.RequestOpener, whole.ResponseSealer, ohttp.RESPONSE_TYPE.encode()
     ),
 }
 

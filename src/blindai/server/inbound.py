@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from blindai.errors import DeadlineError, TransportError
 from blindai.protocol.bhttp import Content, RequestHead
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.ohttp import Encapsulation
     from blindai.server.asgi import Receive
+
+
+_WANTED: Final = (RequestHead, Content)
 
 
 class ClientGoneError(TransportError):
@@ -66,7 +69,7 @@ class Inbound:
         self._opener = opener
         self._decoder = RequestDecoder(limits)
         self._idle_timeout_s = idle_timeout_s
-        self._events: deque[RequestEvent] = deque()
+        self._events: deque[RequestHead | Content] = deque()
         self._ended = False
         self.authenticated = False
 
@@ -90,16 +93,15 @@ class Inbound:
             BinaryHttpError: If it is malformed.
             DeadlineError: If the client sends nothing for too long.
         """
-        while True:
-            match await self._next():
-                case Content(data=data):
-                    return data
-                case None:
-                    return None
-                case _:  # trailers and the end: nothing for the application
-                    continue
+        event = await self._next()
+        return event.data if isinstance(event, Content) else None
 
-    async def _next(self) -> RequestEvent | None:
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to read, as far as that is known without reading."""
+        return self._ended and not self._events
+
+    async def _next(self) -> RequestHead | Content | None:
         while not self._events:
             if self._ended:
                 return None
@@ -117,12 +119,15 @@ class Inbound:
         if message["type"] != "http.request":
             raise ClientGoneError("request: expected more, got a closed connection")
         for plaintext in self._opener.feed(message.get("body", b"")):
-            self._take(plaintext)
+            self.authenticated = True
+            self._take(self._decoder.feed(plaintext))
         if not message.get("more_body", False):
             self._ended = True
-            self._take(self._opener.finish())
-            self._events.extend(self._decoder.finish())
+            plaintext = self._opener.finish()
+            self.authenticated = True
+            self._take(self._decoder.feed(plaintext))
+            self._take(self._decoder.finish())
 
-    def _take(self, plaintext: bytes) -> None:
-        self.authenticated = True
-        self._events.extend(self._decoder.feed(plaintext))
+    def _take(self, events: list[RequestEvent]) -> None:
+        # trailers and the end are nothing for the application
+        self._events += [each for each in events if isinstance(each, _WANTED)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TURN_BYTES: Final = 1 << 20
 """What of an answer is sealed before others have their turn."""
+_ANNOUNCED: Final = ((b"cache-control", b"no-store"), (b"incremental", b"?1"))
 _CONNECTION_FIELDS = frozenset(
     {
         b"connection",
@@ -71,7 +72,7 @@ class Outbound:
     """
 
     def __init__(
-        self, send: Send, sealer: Sealer, media_type: str, idle_timeout_s: float
+        self, send: Send, sealer: Sealer, media_type: bytes, idle_timeout_s: float
     ) -> None:
         """Wait for the application's answer.
 
@@ -164,11 +165,7 @@ class Outbound:
         return self._head
 
     def _announcement(self, length: int | None) -> Message:
-        headers = [
-            (b"content-type", self._media_type.encode()),
-            (b"cache-control", b"no-store"),
-            (b"incremental", b"?1"),
-        ]
+        headers = [(b"content-type", self._media_type), *_ANNOUNCED]
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
         return {"type": "http.response.start", "status": 200, "headers": headers}
@@ -176,9 +173,6 @@ class Outbound:
 
 def response_head(message: Message) -> bhttp.ResponseHead:
     """The head of an ASGI response, without the fields of a connection."""
-    fields = tuple(
-        (name.lower(), value)
-        for name, value in message.get("headers", ())
-        if name.lower() not in _CONNECTION_FIELDS
-    )
+    headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+    fields = tuple([each for each in headers if each[0] not in _CONNECTION_FIELDS])
     return bhttp.ResponseHead(message["status"], fields)

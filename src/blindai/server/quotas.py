@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,8 @@ from blindai.errors import QuotaError
 from blindai.inference.room import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from blindai.server.settings import Settings
     from blindai.server.storage_settings import QuotaSettings
@@ -31,6 +31,12 @@ class _Used:
     tokens: float
     filled_at: float
     running: int = field(default=0)
+
+    def __enter__(self) -> None:
+        self.running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.running -= 1
 
 
 class Quotas:
@@ -56,9 +62,8 @@ class Quotas:
         quota = self._quota(tenant)
         return Quota(max_models=quota.max_models, max_bytes=quota.max_bytes)
 
-    @contextmanager
-    def request(self, tenant: str) -> Iterator[None]:
-        """Count a request for as long as it runs.
+    def request(self, tenant: str) -> AbstractContextManager[None]:
+        """Let a request in; it counts for as long as what is returned is entered.
 
         Args:
             tenant: The name of its key; all requests without one count together.
@@ -69,11 +74,7 @@ class Quotas:
         used = self._used_by(tenant)
         self._require_concurrent(used)
         self._take_token(used)
-        used.running += 1
-        try:
-            yield
-        finally:
-            used.running -= 1
+        return used
 
     def _quota(self, tenant: str) -> QuotaSettings:
         return self._quotas.get(tenant, self._default)

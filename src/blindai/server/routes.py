@@ -20,30 +20,24 @@ configuration names any. Errors are problems (RFC 9457), from the one table.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from blindai import __version__
-from blindai.errors import InvalidRequestError, NotFoundError, TooLargeError
+from blindai.errors import InvalidRequestError, NotFoundError
 from blindai.inference.arrivals import Upload
 from blindai.protocol import tensors
 from blindai.protocol.names import SAVE_MODEL_HEADER
 from blindai.server.answers import metadata, outcome, row
-from blindai.server.auth import Authenticator
-from blindai.server.observability.record import current
+from blindai.server.endpoints import Admitted, Gate, Open, body, while_connected
 from blindai.server.proving import Prover
-from blindai.server.quotas import Quotas
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import ExitStack
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from starlette.requests import Request
@@ -53,14 +47,12 @@ if TYPE_CHECKING:
     from blindai.server.auth import Principal
     from blindai.server.settings import Settings
 
-HELD: Final = "blindai.held"
-"""Where a scope has the `ExitStack` of what is given back once the answer has left."""
+    Handler = Callable[[Request, Principal], Awaitable[Response]]
+
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _LIMITS: Final = tensors.Limits(max_json_bytes=16 << 20)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_UNWATCHED_S: Final = 0.02
-"""For how long a run goes on without anybody looking whether its client is there."""
 
 
 class Routes:
@@ -82,8 +74,7 @@ class Routes:
         self._service = service
         self._clock = clock
         self._settings = settings
-        self._authenticator = Authenticator(settings.api_keys)
-        self._quotas = Quotas(settings)
+        self._gate = Gate(settings)
         always = settings.proofs.always
         self._prover = Prover(service.runtime, clock, always=always)
 
@@ -93,21 +84,25 @@ class Routes:
         return [
             *self._of_model(model),
             *self._of_model(f"{model}/versions/{{version}}"),
-            Route(model, self.upload, methods=["PUT"]),
-            Route("/v2", self.server),
-            Route("/v2/health/live", self.live),
-            Route("/v2/health/ready", self.live),
-            Route("/v2/configuration", self.configuration),
-            Route("/v2/repository/index", self.index, methods=["POST"]),
+            self._route("PUT", model, self.upload, "upload"),
+            _open("/v2", self.server),
+            _open("/v2/health/live", self.live),
+            _open("/v2/health/ready", self.live),
+            _open("/v2/configuration", self.configuration),
+            self._route("POST", "/v2/repository/index", self.index, "infer"),
         ]
 
     def _of_model(self, path: str) -> list[Route]:
         return [
-            Route(f"{path}/infer", self.infer, methods=["POST"]),
-            Route(f"{path}/ready", self.model_ready),
-            Route(path, self.delete, methods=["DELETE"]),
-            Route(path, self.model),
+            self._route("POST", f"{path}/infer", self.infer, "infer"),
+            self._route("GET", f"{path}/ready", self.model_ready, "infer"),
+            self._route("DELETE", path, self.delete, "upload"),
+            self._route("GET", path, self.model, "infer"),
         ]
+
+    def _route(self, method: str, path: str, handler: Handler, scope: str) -> Route:
+        endpoint = Admitted(handler, scope, self._gate)
+        return Route(path, endpoint, methods=[method], name=handler.__name__)
 
     async def server(self, _: Request) -> Response:
         """Server metadata."""
@@ -123,23 +118,20 @@ class Routes:
         """The measured configuration; its labelled SHA-256 is in the keyset."""
         return Response(self._settings.encode(), media_type="application/cbor")
 
-    async def model(self, request: Request) -> Response:
+    async def model(self, request: Request, _: Principal) -> Response:
         """Metadata of one model."""
-        self._admit(request, "infer")
         name, version = _asked_for(request)
         model = self._service.model(name, version)
         return JSONResponse(metadata(model, self._service.versions(name)))
 
-    async def model_ready(self, request: Request) -> Response:
+    async def model_ready(self, request: Request, _: Principal) -> Response:
         """Whether one model can be served."""
-        self._admit(request, "infer")
         name, version = _asked_for(request)
         self._service.require(name, version)
         return JSONResponse({"name": name, "ready": True})
 
-    async def index(self, request: Request) -> Response:
+    async def index(self, _: Request, __: Principal) -> Response:
         """All models."""
-        self._admit(request, "infer")
         return JSONResponse(
             [
                 row(model, self._service.versions(model.name))
@@ -147,36 +139,34 @@ class Routes:
             ]
         )
 
-    async def infer(self, request: Request) -> Response:
+    async def infer(self, request: Request, principal: Principal) -> Response:
         """Run a model."""
-        principal = self._admit(request, "infer")
         name, version = _asked_for(request)
         self._service.model(name, version)  # before its inputs are read
         wanted = self._prover.wanted(request)
-        body = await _read(request, self._settings.inference.max_request_bytes)
-        asked = tensors.parse_request(body, _header_length(request), _LIMITS)
-        async with _while_connected(request):
-            result = await self._service.infer(
-                name,
-                asked.inputs,
-                tenant=principal.tenant,
-                version=version,
-                outputs=tuple(output.name for output in asked.outputs),
-                deadline=time.monotonic() + self._timeout_s(asked),
-                digest=_pinned_digest(asked),
-            )
+        pieces = await body(request, self._settings.inference.max_request_bytes)
+        asked = tensors.parse_request(pieces, _header_length(request), _LIMITS)
+        run = self._service.infer(
+            name,
+            asked.inputs,
+            tenant=principal.tenant,
+            version=version,
+            outputs=tuple([output.name for output in asked.outputs]),
+            deadline=time.monotonic() + self._timeout_s(asked),
+            digest=_pinned_digest(asked),
+        )
+        result = await while_connected(request, run)
         answer = outcome(asked, result)  # what has no form is refused, not signed
         if wanted is not None:
             proof = await self._prover.predict(wanted, asked.inputs, result)
             answer.headers.update(proof)
         return answer
 
-    async def upload(self, request: Request) -> Response:
+    async def upload(self, request: Request, principal: Principal) -> Response:
         """Take an ONNX file in, under a name."""
-        principal = self._admit(request, "upload")
         name = request.path_params["name"]
         owner = self._owner(principal, name)
-        quota = self._quotas.kept(owner.removeprefix("key:"))
+        quota = self._gate.quotas.kept(owner.removeprefix("key:"))
         save = _wants_saved(request)
         wanted = self._prover.wanted(request)
         # what can be refused is, before the upload and not after it
@@ -192,32 +182,11 @@ class Routes:
         proof = self._prover.upload(wanted, model) if wanted else None
         return JSONResponse(answer, status_code=201, headers=proof)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, principal: Principal) -> Response:
         """Delete a model, or one version of it."""
-        principal = self._admit(request, "upload")
         name, version = _asked_for(request)
         await self._service.delete(name, self._owner(principal, name), version)
         return Response(status_code=204)
-
-    def _admit(self, request: Request, scope: str) -> Principal:
-        """Know who asks, and count the request until its answer has left.
-
-        Raises:
-            UnauthenticatedError: If nobody known asks.
-            ForbiddenError: If they may not.
-            QuotaError: If it is one request too many.
-        """
-        principal = self._require(request, scope)
-        held: ExitStack = request.scope[HELD]
-        held.enter_context(self._quotas.request(principal.tenant))
-        return principal
-
-    def _require(self, request: Request, scope: str) -> Principal:
-        principal = self._authenticator.authenticate(request.headers)
-        if self._settings.api_keys:
-            current().tenant = principal.owner
-        principal.require(scope)
-        return principal
 
     def _owner(self, principal: Principal, name: str) -> str:
         """Whom a principal acts for: an admin for the owner of what is there."""
@@ -236,6 +205,10 @@ class Routes:
                 "timeout: expected a whole number of microseconds above 0"
             )
         return min(timeout_us, settings.max_timeout_s * 1e6) / 1e6
+
+
+def _open(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
+    return Route(path, Open(handler), methods=["GET"], name=handler.__name__)
 
 
 def _asked_for(request: Request) -> tuple[str, int | None]:
@@ -277,58 +250,3 @@ def _pinned_digest(asked: InferRequest) -> str | None:
             "model_digest: expected 64 lower-case hexadecimal digits"
         )
     return digest
-
-
-@asynccontextmanager
-async def _while_connected(request: Request) -> AsyncIterator[None]:
-    """Cancel what runs inside when the client goes away.
-
-    What ends at once is not watched: most runs do, and a watcher costs as much as some.
-
-    Raises:
-        ClientDisconnect: If it did.
-        CancelledError: If the server cancels the request itself.
-    """
-    running = asyncio.current_task()
-    gone = False
-    watchers: list[asyncio.Task[None]] = []
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        if running is not None:
-            running.cancel()
-
-    def begin() -> None:
-        watchers.append(asyncio.create_task(watch()))
-
-    timer = asyncio.get_running_loop().call_later(_UNWATCHED_S, begin)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and running is not None and not running.uncancel():
-            raise ClientDisconnect from None
-        raise
-    finally:
-        timer.cancel()
-        for watcher in watchers:
-            watcher.cancel()
-
-
-async def _read(request: Request, max_bytes: int) -> list[bytes]:
-    """The pieces of a body, held to its limit while it is read.
-
-    Raises:
-        TooLargeError: If it is over the limit.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > max_bytes:
-            raise TooLargeError(f"request: expected at most {max_bytes} bytes")
-        if piece:
-            pieces.append(piece)
-    return pieces

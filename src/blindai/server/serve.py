@@ -304,6 +304,7 @@ def build_server(
             log_level="warning",
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=listen.drain_s,
             limit_concurrency=_MAX_CONNECTIONS,
             ssl_certfile=listen.tls_certificate,

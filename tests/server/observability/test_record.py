@@ -22,7 +22,7 @@ from blindai.server.settings import Settings
 def test_the_routes_are_the_servers_endpoints() -> None:
     table = Routes(InferenceService(ServiceSettings()), Settings(), now).table()
 
-    assert {route.endpoint.__name__ for route in table} == ROUTES
+    assert {route.name for route in table} == ROUTES
 
 
 def test_an_endpoint_of_another_application_is_not_named() -> None:
