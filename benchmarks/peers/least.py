@@ -4,9 +4,10 @@
 one of `SHORT`. From then on it answers every sealed request, with as many bytes as
 before:
 
-    http    without opening it: what uvicorn takes
-    sealed  opened and answered sealed: what HPKE takes besides; no HTTP inside, no
-            model, no key, no queue
+    http      without opening it: what uvicorn takes
+    sealed    opened and answered sealed: what HPKE takes besides; no HTTP inside, no
+              model, no key, no queue
+    isolated  likewise, and the model runs in a process of its own (`isolated`)
 
 Not a server for anybody: it lets replayed requests in, and answers nothing true.
 """
@@ -25,7 +26,8 @@ import uvicorn
 
 from benchmarks.peers import http, ours
 from benchmarks.peers.figures import Figure, combine
-from benchmarks.peers.tasks import TASKS
+from benchmarks.peers.isolated import Processes
+from benchmarks.peers.tasks import TASKS, THREADS
 from benchmarks.peers.visits import AT, say
 from blindai.attester.simulated import SimulatedAttester
 from blindai.protocol import ohttp_chunked as chunked
@@ -36,21 +38,32 @@ from blindai.server.serve import build_app, load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.peers.tasks import Task
     from blindai.server.asgi import Message, Receive, Scope, Send
     from blindai.server.gateway import Gateway
 
-SHORT = {"http": "uvicorn alone", "sealed": "uvicorn, opening and sealing"}
+SHORT = {
+    "http": "uvicorn alone",
+    "sealed": "uvicorn, opening and sealing",
+    "isolated": "uvicorn, opening and sealing, a process for the model",
+}
 WHOLE = "blindai, sealed ahead"
+_ISOLATED = {"isolated": SHORT["isolated"]}
+_PARTS = {"tiny": SHORT, "image": _ISOLATED, "resnet18": _ISOLATED}
+_MODULE = "benchmarks.peers.least"
 CLIENTS = (1, AT)
 _NOTHING = "nothing"
+_OPTIONS = ("--config", "--task")
 _TAG_BYTES = 16
 
 
 class _Least:
     """blindai, and after a word no more than a part of it."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, task: Task) -> None:
         self._gateway = gateway
+        self._input_bytes = task.array().nbytes
+        self._processes = Processes(task, count=2, threads=THREADS)  # as blindai has
         self._short = ""
         self._size = 0
 
@@ -79,8 +92,9 @@ class _Least:
             return
         keys = self._gateway._enclave.keys()  # noqa: SLF001  it is about its inside
         opener = chunked.RequestOpener(keys)
-        opener.feed(body)
-        opener.finish()
+        pieces = [*opener.feed(body), opener.finish()]
+        if self._short == "isolated":
+            await self._processes.run(_last(pieces, self._input_bytes))
         shared = opener.encapsulation
         nonce = secrets.token_bytes(shared.response_nonce_bytes)
         sealer = chunked.ResponseSealer(shared, nonce)
@@ -96,6 +110,14 @@ class _Least:
         return weigh
 
 
+def _last(pieces: list[bytes], size: int) -> Iterator[memoryview]:
+    """The last bytes of what has opened: the input, behind everything else."""
+    skip = sum(map(len, pieces)) - size
+    for piece in pieces:
+        yield memoryview(piece)[max(0, skip) :]
+        skip -= len(piece)
+
+
 async def _send(send: Send, body: bytes) -> None:
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -103,26 +125,27 @@ async def _send(send: Send, body: bytes) -> None:
 
 
 def measure(seconds: float) -> dict[str, dict[int, Figure]]:
-    """Rates of the whole and of its parts, in turn, on the model of four numbers.
+    """Rates of the whole and of its parts, in turn.
 
     Args:
         seconds: For each figure.
     """
-    say("least")
-    task = TASKS["tiny"]
     found: dict[str, dict[int, Figure]] = {}
-    with (
-        tempfile.TemporaryDirectory() as name,
-        ours.serving(Path(name), module="benchmarks.peers.least") as here,
-    ):
-        here.upload(task.content(), task.name)
-        for short, title in {**SHORT, _NOTHING: WHOLE}.items():
-            here.rate = None  # another server, as it were
-            found[title] = {}
-            for clients in CLIENTS:
-                during = partial(_being, here, short)
-                sample = here.ahead(task.array(), clients, seconds, during)
-                found[title][clients] = combine([sample])
+    for name, shorts in _PARTS.items():
+        say(f"least: {name}")
+        task = TASKS[name]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            ours.serving(Path(folder), "--task", name, module=_MODULE) as here,
+        ):
+            here.upload(task.content(), task.name)
+            for short, title in {**shorts, _NOTHING: WHOLE}.items():
+                here.rate = None  # another server, as it were
+                rates = found[f"{task.title}: {title}"] = {}
+                for clients in CLIENTS:
+                    during = partial(_being, here, short)
+                    sample = here.ahead(task.array(), clients, seconds, during)
+                    rates[clients] = combine([sample])
     return found
 
 
@@ -137,13 +160,13 @@ def _being(here: ours.Ours, short: str) -> Iterator[None]:
 
 def main() -> None:
     """Serve."""
-    settings = load_settings(Path(sys.argv[sys.argv.index("--config") + 1]), {})
+    config, task = (sys.argv[sys.argv.index(each) + 1] for each in _OPTIONS)
     keep_heap()
-    app = _Least(build_app(settings, SimulatedAttester()))
-    config = uvicorn.Config(
-        app, port=0, loop="uvloop", http="httptools", access_log=False
-    )
-    uvicorn.Server(config).run()
+    gateway = build_app(load_settings(Path(config), {}), SimulatedAttester())
+    app = _Least(gateway, TASKS[task])
+    uvicorn.Server(
+        uvicorn.Config(app, port=0, loop="uvloop", http="httptools", access_log=False)
+    ).run()
 
 
 if __name__ == "__main__":

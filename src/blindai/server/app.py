@@ -104,11 +104,11 @@ class Application:
 
         async def send_marked(message: Message) -> None:
             nonlocal started
-            started = True
-            mark = self._service.mark
-            if mark is not None and message["type"] == "http.response.start":
-                field = (STORE_HEADER.encode(), mark.encode().encode())
-                message = {**message, "headers": [*message["headers"], field]}
+            if not started:
+                started, mark = True, self._service.mark
+                if mark is not None:
+                    field = (STORE_HEADER.encode(), mark.encode().encode())
+                    message = {**message, "headers": [*message["headers"], field]}
             await send(message)
 
         try:

@@ -134,9 +134,8 @@ def inner_scope(scope: Scope, head: bhttp.RequestHead, request_id: str) -> Scope
         path = unquote_to_bytes(raw_path).decode()
     except UnicodeDecodeError as error:
         raise InvalidRequestError("path: expected UTF-8") from error
-    hosts = [value for name, value in head.fields if name == b"host"]
-    host = head.authority or b"".join(hosts[:1])
     headers = [field for field in head.fields if field[0] != b"host"]
+    host = head.authority or dict(reversed(head.fields)).get(b"host", b"")
     inner: Scope = {
         "type": "http",
         "asgi": scope["asgi"],
