@@ -221,10 +221,11 @@ def infer(  # noqa: PLR0913  one argument a choice of the user's
         parameters["timeout"] = max(1, round(timeout_s * 1e6))
     if model_digest is not None:
         parameters["model_digest"] = model_digest
-    asked = tuple(tensors.RequestedOutput(each) for each in outputs)
+    asked = tuple(map(tensors.RequestedOutput, outputs))
     body = tensors.encode_request(
         tensors.InferRequest(inputs=inputs, outputs=asked, parameters=parameters)
     )
+    size_bytes = body.content_length
 
     def read(answer: Answer) -> PredictResponse:
         response = _prediction(answer, model_digest)
@@ -243,9 +244,9 @@ def infer(  # noqa: PLR0913  one argument a choice of the user's
         path=f"{_path(name, model_version)}/infer",
         read=read,
         body=BufferStream(body.buffers),
-        size_bytes=body.content_length,
+        size_bytes=size_bytes,
         headers={
-            "content-length": str(body.content_length),
+            "content-length": str(size_bytes),
             **_header_length(body.header_length),
             **asking(salt),
         },

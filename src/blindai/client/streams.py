@@ -5,7 +5,7 @@ Both work in a thread and on an event loop, as httpx's own do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import numpy as np
@@ -100,7 +100,7 @@ class BufferStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces, for a thread or an event loop: nothing is waited for."""
-        yield from cast("Sequence[bytes]", self._buffers)  # sealed, never sent as is
+        return iter(self._buffers)  # type: ignore[arg-type]  # sealed, never sent as is
 
 
 class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -112,7 +112,7 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __init__(self, response: httpx.Response, opening: Opening) -> None:
         self._opening = opening
-        self._response = response
+        self._body = response.stream
         self._sealed: Iterator[bytes]
         self._asealed: AsyncIterator[bytes]
         self._ready: list[bytes] = []
@@ -120,7 +120,7 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def read_head(self) -> ResponseHead:
         """Read until the head is there."""
-        self._sealed = iter(as_sync(self._response.stream))
+        self._sealed = iter(as_sync(self._body))
         for sealed in self._sealed:
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
@@ -129,7 +129,7 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def aread_head(self) -> ResponseHead:
         """As `read_head`, on an event loop."""
-        self._asealed = aiter(as_async(self._response.stream))
+        self._asealed = aiter(as_async(self._body))
         async for sealed in self._asealed:
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
@@ -180,11 +180,11 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def close(self) -> None:
         """Close the connection, or give it back."""
-        self._response.close()
+        as_sync(self._body).close()
 
     async def aclose(self) -> None:
         """As `close`, on an event loop."""
-        await self._response.aclose()
+        await as_async(self._body).aclose()
 
     def _end(self) -> ResponseHead:
         if not self._ended:
