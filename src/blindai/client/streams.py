@@ -125,7 +125,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
                 return self._opening.head
-        return self._end()
+        self._end()
+        return self._opening.require_head()
 
     async def aread_head(self) -> ResponseHead:
         """As `read_head`, on an event loop."""
@@ -134,7 +135,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
                 return self._opening.head
-        return self._end()
+        self._end()
+        return self._opening.require_head()
 
     def __iter__(self) -> Iterator[bytes]:
         """The content, read in a thread."""
@@ -162,6 +164,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             SealingError: If the answer was changed or cut short.
             BinaryHttpError: If it is malformed.
         """
+        if self._ended:  # with its head
+            return b"".join(self._take())
         content = _Gathered(self._opening)
         for piece in self:
             content.add(piece)
@@ -169,6 +173,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def aread(self) -> Bytes:
         """As `read`, on an event loop."""
+        if self._ended:
+            return b"".join(self._take())
         content = _Gathered(self._opening)
         async for piece in self:
             content.add(piece)
@@ -186,11 +192,10 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         """As `close`, on an event loop."""
         await as_async(self._body).aclose()
 
-    def _end(self) -> ResponseHead:
+    def _end(self) -> None:
         if not self._ended:
-            self._ended = True
             self._ready += self._opening.finish()
-        return self._opening.require_head()
+            self._ended = True
 
     def _take(self) -> list[bytes]:
         ready, self._ready = self._ready, []
