@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ EMPTY = BufferStream(())
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SEGMENT = re.compile(r"[^/\ud800-\udfff]+")
 _TOKEN = re.compile(r"[!-~]+")
+_quoted = lru_cache(maxsize=16)(partial(quote, safe=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ def _path(name: object, version: int | None = None) -> str:
         raise ConfigurationError(
             f"model_name: expected text without slashes, got {ascii(name)[:80]}"
         )
-    model = f"/v2/models/{quote(name, safe='')}"
+    model = f"/v2/models/{_quoted(name)}"
     return model if version is None else f"{model}/versions/{version}"
 
 

@@ -151,7 +151,9 @@ class Door:
         """
         mendable: set[type[BlindAIError]] = {UnknownKeyError, StaleRequestError}
         while True:
-            session = yield from self._usable_session(request.timeouts)
+            session = self._session_in_time()
+            if session is None:
+                session = yield from self._attest_once(request.timeouts)
             try:
                 return (yield from self._attempt(request, session))
             except (UnknownKeyError, StaleRequestError) as error:
@@ -175,15 +177,12 @@ class Door:
         """
         if self.session is session:
             self.session = None
-        renewed = yield from self._usable_session(timeouts)
+        renewed = yield from self._attest_once(timeouts)
         if renewed.result.keyset == session.result.keyset:
             raise refusal
 
-    def _usable_session(self, timeouts: Timeouts) -> Flow[Session]:
-        """The session, attested now if need be: by one request while others wait."""
-        session = self._session_in_time()
-        if session is not None:
-            return session
+    def _attest_once(self, timeouts: Timeouts) -> Flow[Session]:
+        """A session, attested by one request while others wait."""
         yield TakeTurn(self._attesting)
         try:
             session = self._session_in_time()
@@ -200,6 +199,7 @@ class Door:
         sealing = session.begin(self._head(request))
         outer = self._outer(request, sealing, session)
         response: httpx.Response = yield Send(outer)
+        answer: PlainResponse | None = None
         try:
             _require_opened(response)
             opened = OpenedStream(response, sealing.opening())
@@ -209,10 +209,11 @@ class Door:
                 content: Bytes = yield ReadContent(opened)
                 self._correct_clock(head, content)
                 opened.put_back(content)
-            return PlainResponse(head.status, head.fields, opened, session)
-        except BaseException:
-            yield Close(response)
-            raise
+            answer = PlainResponse(head.status, head.fields, opened, session)
+            return answer
+        finally:
+            if answer is None:
+                yield Close(response)
 
     def _see_store(self, head: ResponseHead, session: Session) -> Flow[None]:
         """Hold what an answer says of the enclave's store against what was seen.
