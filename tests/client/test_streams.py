@@ -11,7 +11,7 @@ import pytest
 
 from blindai.client.session import Opening
 from blindai.client.streams import OpenedStream
-from blindai.errors import BinaryHttpError
+from blindai.errors import BinaryHttpError, SealingError
 from blindai.protocol import bhttp, ohttp
 from blindai.protocol import ohttp_chunked as chunked
 from blindai.protocol.bhttp import ResponseHead
@@ -118,6 +118,15 @@ def test_less_than_was_announced_is_an_error(announced: int) -> None:
     stream = opened(bhttp.encode_whole_response_head(HEAD, announced), bytes(99_999))
     stream.read_head()
     with pytest.raises(BinaryHttpError, match="expected more bytes, got its end"):
+        stream.read()
+
+
+def test_an_error_at_the_end_is_one_for_who_reads_on() -> None:
+    stream = opened(bhttp.encode_whole_response_head(HEAD, 1 << 20), bytes(99_999))
+    stream.read_head()
+    with pytest.raises(BinaryHttpError):
+        stream.read()
+    with pytest.raises(SealingError):
         stream.read()
 
 

@@ -7,6 +7,7 @@ response = await client.predict("resnet18", image)
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -171,11 +172,10 @@ class AsyncConnection:
 
     async def __aenter__(self) -> Self:
         """Verify the enclave."""
-        try:
+        async with AsyncExitStack() as unless_verified:
+            unless_verified.push_async_callback(self.close)
             await self.attestation()
-        except BaseException:
-            await self.close()
-            raise
+            unless_verified.pop_all()
         return self
 
     async def __aexit__(

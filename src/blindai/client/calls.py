@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ EMPTY = BufferStream(())
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SEGMENT = re.compile(r"[^/\ud800-\udfff]+")
 _TOKEN = re.compile(r"[!-~]+")
+_quoted = lru_cache(maxsize=16)(partial(quote, safe=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,11 @@ def infer(  # noqa: PLR0913  one argument a choice of the user's
         parameters["timeout"] = max(1, round(timeout_s * 1e6))
     if model_digest is not None:
         parameters["model_digest"] = model_digest
-    asked = tuple(tensors.RequestedOutput(each) for each in outputs)
+    asked = tuple(map(tensors.RequestedOutput, outputs))
     body = tensors.encode_request(
         tensors.InferRequest(inputs=inputs, outputs=asked, parameters=parameters)
     )
+    size_bytes = body.content_length
 
     def read(answer: Answer) -> PredictResponse:
         response = _prediction(answer, model_digest)
@@ -243,9 +246,9 @@ def infer(  # noqa: PLR0913  one argument a choice of the user's
         path=f"{_path(name, model_version)}/infer",
         read=read,
         body=BufferStream(body.buffers),
-        size_bytes=body.content_length,
+        size_bytes=size_bytes,
         headers={
-            "content-length": str(body.content_length),
+            "content-length": str(size_bytes),
             **_header_length(body.header_length),
             **asking(salt),
         },
@@ -280,7 +283,7 @@ def _path(name: object, version: int | None = None) -> str:
         raise ConfigurationError(
             f"model_name: expected text without slashes, got {ascii(name)[:80]}"
         )
-    model = f"/v2/models/{quote(name, safe='')}"
+    model = f"/v2/models/{_quoted(name)}"
     return model if version is None else f"{model}/versions/{version}"
 
 

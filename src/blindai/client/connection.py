@@ -9,6 +9,7 @@ What is asked, sealed, tried again and read is decided in `dialogue`, `door` and
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -251,11 +252,10 @@ class Connection:
 
     def __enter__(self) -> Self:
         """Verify the enclave."""
-        try:
+        with ExitStack() as unless_verified:
+            unless_verified.callback(self.close)
             self.attestation  # noqa: B018  verifies where nothing was verified yet
-        except BaseException:
-            self.close()
-            raise
+            unless_verified.pop_all()
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -50,13 +50,14 @@ class DirectWire(httpx.BaseTransport):
         """Send a request and read the head of its answer."""
         timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
         connection = self._connection(timeouts)
+        body: _AnswerBody | None = None
         try:
             connection.send(request)
             head, rest = connection.read_head()
             body = _AnswerBody(self, connection, head, rest)
-        except BaseException:
-            connection.close()
-            raise
+        finally:
+            if body is None:
+                connection.close()
         return httpx.Response(head.status, headers=list(head.fields), stream=body)
 
     def close(self) -> None:
@@ -81,16 +82,20 @@ class DirectWire(httpx.BaseTransport):
         return _Connection(self._connect(timeouts.get("connect")), timeouts)
 
     def _connect(self, timeout_s: float | None) -> socket.socket:
-        with _as_httpx(httpx.ConnectTimeout, httpx.ConnectError):
-            sock = socket.create_connection(self._address, timeout_s)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is None:
+        try:
+            with ExitStack() as unless_connected:
+                sock = socket.create_connection(self._address, timeout_s)
+                unless_connected.enter_context(sock)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._tls is not None:
+                    host = self._address[0]
+                    sock = self._tls.wrap_socket(sock, server_hostname=host)
+                unless_connected.pop_all()
                 return sock
-            try:
-                return self._tls.wrap_socket(sock, server_hostname=self._address[0])
-            except BaseException:
-                sock.close()
-                raise
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
 
     def _take_idle(self) -> _Connection | None:
         try:
@@ -112,6 +117,8 @@ class _Connection:
     ) -> None:
         self._sock = sock
         self._process = os.getpid()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self.timeouts = timeouts
         self.sent = False
 
@@ -120,11 +127,7 @@ class _Connection:
 
         After a fork it is the other process's: either would take the other's answers.
         """
-        if self._process != os.getpid():
-            return False
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        return not poll.poll(0)
+        return self._process == os.getpid() and not self._poll.poll(0)
 
     def send(self, request: httpx.Request) -> None:
         """Send a request; a server may answer before it has read all of it.
@@ -133,14 +136,16 @@ class _Connection:
             httpx.WriteTimeout: If it takes in too little for too long.
         """
         fields = request.headers.raw
-        chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
+        named = {name.lower(): value for name, value in fields}
         pieces = as_sync(request.stream)
-        length = int(request.headers.get("content-length", "0"))
-        batches = _as_chunks(pieces) if chunked else _batched(pieces, length)
+        if b"transfer-encoding" in named:
+            batches = _as_chunks(pieces)
+        else:
+            batches = _batched(pieces, int(named.get(b"content-length", b"0")))
         self._use(self.timeouts.get("write"))
         self.sent = False
         try:
-            head = [_head(request)]  # leaves with the first of the body
+            head = [_head(request, fields)]  # leaves with the first of the body
             for batch in batches:
                 self._send(head + batch)
                 head = []
@@ -172,34 +177,52 @@ class _Connection:
             httpx.ReadTimeout: If it takes too long.
         """
         limit_s = self.timeouts.get("read")
+        received = self._read_more(limit_s)
+        until = None if limit_s is None else time.monotonic() + limit_s
         interim = 0
-        with _as_remote():
-            received = self._read_more(limit_s)
-            until = None if limit_s is None else time.monotonic() + limit_s
-            while True:
+        while True:
+            try:
                 found = http1.parse_head(received)
-                if found is None:
-                    received += self._read_more(_left_s(until))
-                    continue
-                head, end = found
-                received = received[end:]
-                if head.status >= 200:
-                    return head, received
-                interim += end
-                if interim > http1.MAX_HEAD_BYTES:
-                    raise httpx.RemoteProtocolError("answer: only interim ones came")
+            except TransportError as error:
+                raise httpx.RemoteProtocolError(error.message) from error
+            if found is None:
+                received += self._read_more(_left_s(until))
+                continue
+            head, end = found
+            received = received[end:]
+            if head.status >= 200:
+                return head, received
+            interim += end
+            if interim > http1.MAX_HEAD_BYTES:
+                raise httpx.RemoteProtocolError("answer: only interim ones came")
 
     def _read_more(self, timeout_s: float | None) -> bytes:
+        """Some bytes.
+
+        Raises:
+            httpx.RemoteProtocolError: If the connection has ended.
+        """
         more = self.read(timeout_s)
         if not more:
-            raise TransportError("answer: expected one, got a closed connection")
+            raise httpx.RemoteProtocolError(
+                "answer: expected one, got a closed connection"
+            )
         return more
 
     def read(self, timeout_s: float | None) -> bytes:
-        """Some bytes; none where the connection has ended."""
+        """Some bytes; none where the connection has ended.
+
+        Raises:
+            httpx.ReadTimeout: If none come for too long.
+            httpx.ReadError: If the network fails.
+        """
         self._use(timeout_s)
-        with _as_httpx(httpx.ReadTimeout, httpx.ReadError):
+        try:
             return self._sock.recv(_READ_BYTES)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
 
     def close(self) -> None:
         """End the connection."""
@@ -224,9 +247,13 @@ class _AnswerBody(httpx.SyncByteStream):
         self._timeout_s = connection.timeouts.get("read")
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body, as it arrives."""
+        """The body, as it arrives.
+
+        Raises:
+            httpx.RemoteProtocolError: If it is malformed, or cut short.
+        """
         received, self._rest = self._rest, b""
-        with _as_remote():
+        try:
             if received:
                 yield from self._body.feed(received)
             while self._connection is not None and not self._body.complete:
@@ -235,6 +262,8 @@ class _AnswerBody(httpx.SyncByteStream):
                     yield from self._body.feed(received)
                 else:
                     self._body.end()
+        except TransportError as error:
+            raise httpx.RemoteProtocolError(error.message) from error
 
     def close(self) -> None:
         """Give the connection back, if all of the body was read; or close it."""
@@ -260,8 +289,8 @@ def _left_s(until: float | None) -> float | None:
     return left_s
 
 
-def _head(request: httpx.Request) -> bytes:
-    lines = (b"%b: %b\r\n" % field for field in request.headers.raw)
+def _head(request: httpx.Request, fields: list[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%b: %b\r\n" % field for field in fields]
     start = (request.method.encode(), request.url.raw_path, b"".join(lines))
     return b"%b %b HTTP/1.1\r\n%b\r\n" % start
 
@@ -291,24 +320,3 @@ def _batched(pieces: Iterable[bytes], length: int) -> Iterator[list[bytes]]:
             batch, size = [], 0
     if batch or not length:
         yield batch
-
-
-@contextmanager
-def _as_httpx(
-    timed_out: type[httpx.TransportError], failed: type[httpx.TransportError]
-) -> Iterator[None]:
-    """Errors of sockets as httpx's."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise timed_out(str(error)) from error
-    except OSError as error:
-        raise failed(str(error)) from error
-
-
-@contextmanager
-def _as_remote() -> Iterator[None]:
-    try:
-        yield
-    except TransportError as error:
-        raise httpx.RemoteProtocolError(error.message) from error

@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from blindai.verifier import Policy
 
 _CHUNK_FIELD: Final = (CHUNK_BYTES_HEADER.encode(), str(MAX_CHUNK_BYTES).encode())
+_RESPONSE_TYPE: Final = RESPONSE_TYPE.encode()
 _STORE_FIELD: Final = STORE_HEADER.encode()
-_OUTER_FIELDS = {"content-type": REQUEST_TYPE, "incremental": "?1"}
 
 
 class Door:
@@ -98,6 +98,13 @@ class Door:
         """
         self.url = parse_url(url)
         self._gateway_url = self.url.join(GATEWAY_PATH)
+        self._outer_fields = httpx.Headers(
+            {
+                "host": self.url.netloc.decode(),
+                "content-type": REQUEST_TYPE,
+                "incremental": "?1",
+            }
+        )
         self._policy = policy
         self._clock = clock
         self._endorsements = endorsements
@@ -144,7 +151,9 @@ class Door:
         """
         mendable: set[type[BlindAIError]] = {UnknownKeyError, StaleRequestError}
         while True:
-            session = yield from self._usable_session(request.timeouts)
+            session = self._session_in_time()
+            if session is None:
+                session = yield from self._attest_once(request.timeouts)
             try:
                 return (yield from self._attempt(request, session))
             except (UnknownKeyError, StaleRequestError) as error:
@@ -168,15 +177,12 @@ class Door:
         """
         if self.session is session:
             self.session = None
-        renewed = yield from self._usable_session(timeouts)
+        renewed = yield from self._attest_once(timeouts)
         if renewed.result.keyset == session.result.keyset:
             raise refusal
 
-    def _usable_session(self, timeouts: Timeouts) -> Flow[Session]:
-        """The session, attested now if need be: by one request while others wait."""
-        session = self._session_in_time()
-        if session is not None:
-            return session
+    def _attest_once(self, timeouts: Timeouts) -> Flow[Session]:
+        """A session, attested by one request while others wait."""
         yield TakeTurn(self._attesting)
         try:
             session = self._session_in_time()
@@ -193,6 +199,7 @@ class Door:
         sealing = session.begin(self._head(request))
         outer = self._outer(request, sealing, session)
         response: httpx.Response = yield Send(outer)
+        answer: PlainResponse | None = None
         try:
             _require_opened(response)
             opened = OpenedStream(response, sealing.opening())
@@ -202,10 +209,11 @@ class Door:
                 content: Bytes = yield ReadContent(opened)
                 self._correct_clock(head, content)
                 opened.put_back(content)
-            return PlainResponse(head.status, head.fields, opened, session)
-        except BaseException:
-            yield Close(response)
-            raise
+            answer = PlainResponse(head.status, head.fields, opened, session)
+            return answer
+        finally:
+            if answer is None:
+                yield Close(response)
 
     def _see_store(self, head: ResponseHead, session: Session) -> Flow[None]:
         """Hold what an answer says of the enclave's store against what was seen.
@@ -224,7 +232,8 @@ class Door:
         self._last_mark = (session, text)
 
     def _head(self, request: PlainRequest) -> RequestHead:
-        date = _http_date(self._clock() + self._clock_offset)
+        moment = self._clock() + self._clock_offset
+        date = _http_date(moment.replace(microsecond=0))
         return RequestHead(
             method=request.method.encode(),
             scheme=b"https",
@@ -236,22 +245,23 @@ class Door:
     def _outer(
         self, request: PlainRequest, sealing: Sealing, session: Session
     ) -> httpx.Request:
-        fields = {"host": self.url.netloc.decode(), **_OUTER_FIELDS}
         body: SealedStream | SealedWhole
         if request.in_memory:
             content = list(as_sync(request.body))
             body = SealedWhole(sealing.whole(content), session.prepare)
-            fields["content-length"] = str(body.size_bytes)
+            framing, how = "content-length", str(body.size_bytes)
         else:
             body = SealedStream(request.body, sealing)
-            fields["transfer-encoding"] = "chunked"
-        return httpx.Request(
+            framing, how = "transfer-encoding", "chunked"
+        outer = httpx.Request(
             "POST",
             self._gateway_url,
-            headers=fields,
+            headers=self._outer_fields,
             stream=body,  # as `content`, httpx would take it for a synchronous one
             extensions={"timeout": request.timeouts},
         )
+        outer.headers[framing] = how
+        return outer
 
     def _correct_clock(self, head: ResponseHead, content: Bytes) -> None:
         error = problems.parse(head.status, problems.MEDIA_TYPE, bytes(content))
@@ -264,12 +274,8 @@ class Door:
             raise error
 
 
-def _http_date(moment: datetime) -> bytes:
-    return _http_date_of_second(moment.replace(microsecond=0))
-
-
 @lru_cache(maxsize=1)
-def _http_date_of_second(moment: datetime) -> bytes:
+def _http_date(moment: datetime) -> bytes:
     return format_datetime(moment, usegmt=True).encode()
 
 
@@ -282,9 +288,10 @@ def _require_opened(response: httpx.Response) -> None:
         OverloadedError: If it is busy.
         TransportError: If the answer is no gateway's.
     """
-    status, media_type = response.status_code, response.headers.get("content-type", "")
+    status, fields = response.status_code, response.headers.raw
+    types = [value for name, value in fields if name.lower() == b"content-type"]
     match status:
-        case 200 if media_type == RESPONSE_TYPE:
+        case 200 if types == [_RESPONSE_TYPE]:
             return
         case 400:
             raise UnknownKeyError("sealed request: the enclave could not open it")
@@ -293,6 +300,7 @@ def _require_opened(response: httpx.Response) -> None:
         case 429 | 503:
             raise OverloadedError(f"gateway: busy, it answered {status}")
         case _:
+            media_type = response.headers.get("content-type", "")
             raise TransportError(
                 f"gateway: expected {RESPONSE_TYPE}, got status {status} and "
                 f"{ascii(media_type[:80]) if media_type else 'no content type'}"
@@ -300,12 +308,11 @@ def _require_opened(response: httpx.Response) -> None:
 
 
 def _may_be_refused_date(head: ResponseHead) -> bool:
+    if head.status != 400:
+        return False
     fields = dict(head.fields)
-    return (
-        head.status == 400
-        and b"date" in fields
-        and fields.get(b"content-type") == problems.MEDIA_TYPE.encode()
-    )
+    media_type = problems.MEDIA_TYPE.encode()
+    return b"date" in fields and fields.get(b"content-type") == media_type
 
 
 def _require_repeatable(request: PlainRequest, why: BlindAIError) -> None:

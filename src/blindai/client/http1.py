@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from blindai.errors import TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from blindai.protocol.bhttp import Fields
 
 MAX_HEAD_BYTES: Final = 65536
@@ -66,12 +68,21 @@ def parse_head(received: bytes) -> tuple[Head, int] | None:
     status = _STATUS_LINE(status_line)
     if status is None:
         raise TransportError("answer: expected a status line of HTTP/1.1")
-    fields = tuple(map(_field, lines))
+    fields: list[tuple[bytes, bytes]] = []
+    named: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        field = _FIELD_LINE(line)
+        if field is None:
+            raise TransportError("answer: expected header fields")
+        name, value = field[1].lower(), field[2].strip(b" \t")
+        fields.append((name, value))
+        named.setdefault(name, []).append(value)
     code = int(status[2])
-    length, chunked = _framing(code, fields)
-    keeps = status[1] == b"1" and not _says(fields, b"connection", b"close")
+    length, chunked = _framing(code, named)
+    words = b",".join(named.get(b"connection", [])).lower().split(b",")
+    keeps = status[1] == b"1" and b"close" not in map(bytes.strip, words)
     delimited = chunked or length is not None
-    return Head(code, fields, length, chunked, keeps and delimited), end + 4
+    return Head(code, tuple(fields), length, chunked, keeps and delimited), end + 4
 
 
 class Body:
@@ -186,21 +197,16 @@ class _Chunks:
         self._left = count + 2 if count else 0
 
 
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    match = _FIELD_LINE(line)
-    if match is None:
-        raise TransportError("answer: expected header fields")
-    return match[1].lower(), match[2].strip(b" \t")
-
-
-def _framing(status: int, fields: Fields) -> tuple[int | None, bool]:
+def _framing(
+    status: int, named: Mapping[bytes, Sequence[bytes]]
+) -> tuple[int | None, bool]:
     """Length of the body, if it is known, and whether it is chunked.
 
     Raises:
         TransportError: If the fields contradict one another.
     """
-    lengths = {value for name, value in fields if name == b"content-length"}
-    codings = [value for name, value in fields if name == b"transfer-encoding"]
+    lengths = set(named.get(b"content-length", ()))
+    codings = named.get(b"transfer-encoding", ())
     if status < 200 or status in {204, 304}:
         return 0, False
     if codings and (lengths or [each.lower() for each in codings] != [b"chunked"]):
@@ -208,11 +214,3 @@ def _framing(status: int, fields: Fields) -> tuple[int | None, bool]:
     if len(lengths) > 1 or not all(map(_LENGTH, lengths)):
         raise TransportError("answer: expected one length")
     return (int(lengths.pop()) if lengths else None), bool(codings)
-
-
-def _says(fields: Fields, name: bytes, word: bytes) -> bool:
-    return any(
-        word in map(bytes.strip, value.lower().split(b","))
-        for each, value in fields
-        if each == name
-    )

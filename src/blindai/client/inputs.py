@@ -18,7 +18,7 @@ from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,11 +49,11 @@ def as_tensors(
     Raises:
         TensorError: If the inputs are not the model's.
     """
-    by_name = _by_name(inputs, specs)
     known = {spec.name: spec for spec in specs}
-    if unknown := [name for name in by_name if name not in known]:
-        expected, got = ", ".join(known), ", ".join(unknown)
-        raise TensorError(f"inputs: expected {expected}, got {got}")
+    by_name = _by_name(inputs, known)
+    if not by_name.keys() <= known.keys():
+        unknown = ", ".join(name for name in by_name if name not in known)
+        raise TensorError(f"inputs: expected {', '.join(known)}, got {unknown}")
     several = len(by_name) > 1
     tensors = {
         name: as_tensor(
@@ -64,7 +64,7 @@ def as_tensors(
         )
         for index, (name, value) in enumerate(by_name.items())
     }
-    return tuple(tensors[name] for name in known if name in tensors)
+    return tuple([tensors[name] for name in known if name in tensors])
 
 
 def as_tensor(
@@ -93,22 +93,22 @@ def _require_type(array: NDArray[Any], spec: TensorSpec, *, is_bf16: bool) -> No
     """
     try:
         actual = Datatype.BF16 if is_bf16 else Datatype.of(array.dtype)
-        got = f"{actual.value} ({array.dtype})"
     except TensorError:
-        actual, got = None, str(array.dtype)
-    if actual is not spec.datatype:
-        if array.dtype.kind == "O":
-            got = "an array of Python objects"
-        raise TensorError(
-            f"input {spec.name!r}: expected {spec.datatype.value} "
-            f"({spec.datatype.numpy}), got {got}"
-        )
+        actual = None
+    if actual is spec.datatype:
+        return
+    got = str(array.dtype) if actual is None else f"{actual.value} ({array.dtype})"
+    if array.dtype.kind == "O":
+        got = "an array of Python objects"
+    raise TensorError(
+        f"input {spec.name!r}: expected {spec.datatype.value} "
+        f"({spec.datatype.numpy}), got {got}"
+    )
 
 
-def _by_name(inputs: object, specs: Sequence[TensorSpec]) -> Mapping[str, object]:
+def _by_name(inputs: object, names: Collection[str]) -> dict[str, object]:
     if isinstance(inputs, Mapping):
         return {str(name): value for name, value in inputs.items()}
-    names = [spec.name for spec in specs]
     values = [inputs]
     if isinstance(inputs, list | tuple) and (
         len(names) > 1 or any(map(_is_array, inputs))

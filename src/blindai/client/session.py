@@ -125,8 +125,8 @@ class Sealing:
 
     def whole(self, content: Sequence[Bytes]) -> WholeWriter:
         """Seal a request whose content is in memory."""
-        size = sum(memoryview(data).nbytes for data in content)
-        head = bhttp.encode_whole_request_head(self._head, size)
+        sizes = [memoryview(data).nbytes for data in content]
+        head = bhttp.encode_whole_request_head(self._head, sum(sizes))
         return self._sealer.whole((head, *content))
 
     def add(self, content: Bytes) -> Iterator[bytes]:

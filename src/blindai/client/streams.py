@@ -5,7 +5,7 @@ Both work in a thread and on an event loop, as httpx's own do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import numpy as np
@@ -100,7 +100,7 @@ class BufferStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces, for a thread or an event loop: nothing is waited for."""
-        yield from cast("Sequence[bytes]", self._buffers)  # sealed, never sent as is
+        return iter(self._buffers)  # type: ignore[arg-type]  # sealed, never sent as is
 
 
 class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -112,7 +112,7 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __init__(self, response: httpx.Response, opening: Opening) -> None:
         self._opening = opening
-        self._response = response
+        self._body = response.stream
         self._sealed: Iterator[bytes]
         self._asealed: AsyncIterator[bytes]
         self._ready: list[bytes] = []
@@ -120,21 +120,23 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def read_head(self) -> ResponseHead:
         """Read until the head is there."""
-        self._sealed = iter(as_sync(self._response.stream))
+        self._sealed = iter(as_sync(self._body))
         for sealed in self._sealed:
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
                 return self._opening.head
-        return self._end()
+        self._end()
+        return self._opening.require_head()
 
     async def aread_head(self) -> ResponseHead:
         """As `read_head`, on an event loop."""
-        self._asealed = aiter(as_async(self._response.stream))
+        self._asealed = aiter(as_async(self._body))
         async for sealed in self._asealed:
             self._ready += self._opening.feed(sealed)
             if self._opening.head is not None:
                 return self._opening.head
-        return self._end()
+        self._end()
+        return self._opening.require_head()
 
     def __iter__(self) -> Iterator[bytes]:
         """The content, read in a thread."""
@@ -162,6 +164,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             SealingError: If the answer was changed or cut short.
             BinaryHttpError: If it is malformed.
         """
+        if self._ended:  # with its head
+            return b"".join(self._take())
         content = _Gathered(self._opening)
         for piece in self:
             content.add(piece)
@@ -169,6 +173,8 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def aread(self) -> Bytes:
         """As `read`, on an event loop."""
+        if self._ended:
+            return b"".join(self._take())
         content = _Gathered(self._opening)
         async for piece in self:
             content.add(piece)
@@ -180,17 +186,16 @@ class OpenedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def close(self) -> None:
         """Close the connection, or give it back."""
-        self._response.close()
+        as_sync(self._body).close()
 
     async def aclose(self) -> None:
         """As `close`, on an event loop."""
-        await self._response.aclose()
+        await as_async(self._body).aclose()
 
-    def _end(self) -> ResponseHead:
+    def _end(self) -> None:
         if not self._ended:
-            self._ended = True
             self._ready += self._opening.finish()
-        return self._opening.require_head()
+            self._ended = True
 
     def _take(self) -> list[bytes]:
         ready, self._ready = self._ready, []
