@@ -82,7 +82,8 @@ class Message(Generic[_Head]):
             if next(steps, None) is _MORE:
                 raise BinaryHttpError("message: expected more bytes, got its end")
             self._events.append(_END)
-        self._pass_small()
+        if self._small:
+            self._pass_small()
         self._over = last
         events, self._events = self._events, []
         return events
@@ -110,7 +111,8 @@ class Message(Generic[_Head]):
         self._events.append(head)
         yield from self._content()
         if trailers := (yield from self._section()):
-            self._pass_small()
+            if self._small:
+                self._pass_small()
             self._events.append(Trailers(trailers))
         while not self._ended:
             self._padding()
@@ -211,25 +213,21 @@ class Message(Generic[_Head]):
             if self._ended:
                 return
             yield _MORE
-        total = 0
+        limit = self._limits.max_content_bytes
+        room = varint.MAX if limit is None else limit
         while True:
             while not (found := varint.decode(self._data, self._at)):
                 yield _MORE
-            left, self._at = found
-            if not left:
-                return
-            total += left
-            self._require_content(total)
-            self.content_bytes = left if self._known else None
+            size, self._at = found
+            room -= size
+            if room < 0:
+                raise TooLargeError(f"content: expected at most {limit} bytes")
+            left = size
+            self.content_bytes = (left or None) if self._known else None
             while left := left - self._pass(left):
                 yield _MORE
-            if self._known:
+            if self._known or not size:
                 return
-
-    def _require_content(self, size: int) -> None:
-        limit = self._limits.max_content_bytes
-        if limit is not None and size > limit:
-            raise TooLargeError(f"content: expected at most {limit} bytes")
 
     def _padding(self) -> None:
         rest = memoryview(self._data)[self._at :]
@@ -249,14 +247,14 @@ class Message(Generic[_Head]):
         if len(part) < _SMALL_BYTES:
             self._small += part
         else:
-            self._pass_small()
+            if self._small:
+                self._pass_small()
             self._events.append(Content(part))
         return len(part)
 
     def _pass_small(self) -> None:
-        if self._small:
-            self._events.append(Content(bytes(self._small)))
-            self._small.clear()
+        self._events.append(Content(bytes(self._small)))
+        self._small.clear()
 
     def _strings(
         self,
