@@ -82,3 +82,9 @@ def test_any_bytes_give_an_integer_or_need_more(data: bytes, at: int) -> None:
     value, end = varint.decode(data, at) or (0, at)
     assert 0 <= value <= varint.MAX
     assert at <= end <= max(at, len(data))
+
+
+@given(st.lists(st.integers(0, 70).map(bytes) | st.just(bytes(16384))))
+def test_strings_are_written_with_their_lengths(strings: list[bytes]) -> None:
+    parts = (part for each in strings for part in (varint.encode(len(each)), each))
+    assert varint.encode_strings(strings) == b"".join(parts)

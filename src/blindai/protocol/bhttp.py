@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from blindai.errors import BinaryHttpError
@@ -89,17 +90,15 @@ class RequestHead:
             raise BinaryHttpError("scheme: expected a URI scheme, got other bytes")
         if not _AUTHORITY(self.authority):
             raise BinaryHttpError("authority: expected host and port, got other bytes")
-        if not _PATH(self.path) or not self._reaches_a_resource:
+        rooted = self.path.startswith(b"/")
+        if not _PATH(self.path) or not (rooted or self._needs_no_root):
             raise BinaryHttpError("path: expected a path and query, got other bytes")
         _require_fields(self.fields)
 
     @property
-    def _reaches_a_resource(self) -> bool:
-        return (
-            self.path.startswith(b"/")
-            or self.scheme.lower() not in {b"http", b"https"}
-            or (self.method, self.path) == (b"OPTIONS", b"*")
-        )
+    def _needs_no_root(self) -> bool:
+        web = self.scheme.lower() in {b"http", b"https"}
+        return not web or (self.method, self.path) == (b"OPTIONS", b"*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,21 +279,11 @@ def _responses(head: ResponseHead) -> tuple[InformationalResponse | ResponseHead
 
 
 def _control(head: RequestHead) -> bytes:
-    return b"".join(
-        (
-            *(varint.encode(len(head.method)), head.method),
-            *(varint.encode(len(head.scheme)), head.scheme),
-            *(varint.encode(len(head.authority)), head.authority),
-            *(varint.encode(len(head.path)), head.path),
-        )
-    )
+    return varint.encode_strings((head.method, head.scheme, head.authority, head.path))
 
 
 def _lines(fields: Fields) -> bytes:
-    parts: list[bytes] = []
-    for name, value in fields:
-        parts += (varint.encode(len(name)), name, varint.encode(len(value)), value)
-    return b"".join(parts)
+    return varint.encode_strings(chain.from_iterable(fields))
 
 
 def _known(section: bytes) -> bytes:

@@ -109,10 +109,12 @@ class WholeWriter:
         """
         self._cipher = cipher
         self._header = header
-        self._chunks = list(_divide(parts, chunk_bytes))
-        *firsts, final = map(_sealed_bytes, self._chunks)
-        lengths = sum(len(varint.encode(size)) for size in firsts) + 1
-        self.size_bytes = len(header) + lengths + sum(firsts) + final
+        self._chunks = _divide(parts, chunk_bytes)
+        self.size_bytes = len(header)
+        for index, chunk in enumerate(self._chunks, 1):
+            sealed = sum(map(len, chunk)) + TAG_BYTES
+            length = b"\0" if index == len(self._chunks) else varint.encode(sealed)
+            self.size_bytes += len(length) + sealed
 
     def seal(self) -> Iterator[bytes]:
         """Seal the message, once; small chunks leave with what is before them."""
@@ -121,7 +123,7 @@ class WholeWriter:
         for index, chunk in enumerate(self._chunks):
             last = index == final
             plaintext = chunk[0] if len(chunk) == 1 else b"".join(chunk)
-            ready.append(b"\0" if last else varint.encode(_sealed_bytes(chunk)))
+            ready.append(b"\0" if last else varint.encode(len(plaintext) + TAG_BYTES))
             if len(plaintext) > CHUNK_BYTES:
                 yield b"".join(ready)
                 yield self._cipher.seal(plaintext, FINAL if last else b"")
@@ -136,26 +138,18 @@ class WholeWriter:
             yield b"".join(ready)
 
 
-def _sealed_bytes(chunk: list[memoryview]) -> int:
-    return sum(map(len, chunk)) + TAG_BYTES
-
-
-def _divide(parts: Iterable[Bytes], chunk_bytes: int) -> Iterator[list[memoryview]]:
+def _divide(parts: Iterable[Bytes], chunk_bytes: int) -> list[list[memoryview]]:
     """Chunks of a message; the last one is its end, and empty if there is nothing."""
-    held: list[memoryview] = []
-    size = 0
-    for part in _slices(parts, chunk_bytes):
-        alone = len(part) >= _ALONE_BYTES
-        if held and (alone or size + len(part) > chunk_bytes):
-            yield held
-            held, size = [], 0
-        held.append(part)
-        size += len(part) if not alone else chunk_bytes  # nothing joins it
-    yield held
-
-
-def _slices(parts: Iterable[Bytes], chunk_bytes: int) -> Iterator[memoryview]:
+    chunks: list[list[memoryview]] = [[]]
+    size = 0  # of the last of them
     for part in parts:
         view = memoryview(part).cast("B")
         for start in range(0, len(view), chunk_bytes):
-            yield view[start : start + chunk_bytes]
+            piece = view[start : start + chunk_bytes]
+            alone = len(piece) >= _ALONE_BYTES
+            if chunks[-1] and (alone or size + len(piece) > chunk_bytes):
+                chunks.append([])
+                size = 0
+            chunks[-1].append(piece)
+            size += len(piece) if not alone else chunk_bytes  # nothing joins it
+    return chunks

@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from blindai.protocol.buffers import Bytes
 
 MAX = (1 << 62) - 1
@@ -36,6 +38,15 @@ def encode(value: int) -> bytes:
     if value < 0x4000_0000:
         return (value | 0x8000_0000).to_bytes(4, "big")
     return (value | 0xC000_0000_0000_0000).to_bytes(8, "big")
+
+
+def encode_strings(strings: Iterable[bytes]) -> bytes:
+    """Write strings, each with its length before it."""
+    parts: list[bytes] = []
+    for string in strings:
+        size = len(string)
+        parts += (_SHORT[size] if size < 0x40 else encode(size), string)
+    return b"".join(parts)
 
 
 def decode(buffer: Bytes, at: int = 0) -> tuple[int, int] | None:
