@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,8 +26,6 @@ pytestmark = needs_vectors
 
 Run = Callable[..., Result]
 FIRST_OF_EACH_TEE = {each.tee: each for each in reversed(VECTORS)}
-BUSY = 1.5  # what a core that others use too may cost
-LIMIT = 0.4 * BUSY
 
 
 def test_it_says_that_nothing_was_pinned(run: Run) -> None:
@@ -282,21 +279,27 @@ def test_a_private_key_is_no_endorsement(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tee", TeeName)
-def test_it_is_quick_from_a_cold_start(tee: TeeName) -> None:
-    """First import included: 0.4 s of processor time, whoever else needs it now."""
+def test_it_loads_nothing_that_it_does_without(tee: TeeName) -> None:
+    """What it costs from a cold start is what it imports; `make bench` has the time."""
+    program = (
+        "import sys\n"
+        "from blindai.cli.application import app\n"
+        "try:\n"
+        "    app(sys.argv[1:])\n"
+        "finally:\n"
+        "    heavy = {'numpy', 'onnx', 'onnxruntime', 'uvicorn', 'httpx'}\n"
+        "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
     vector = FIRST_OF_EACH_TEE[tee]
-    command = [sys.executable, "-m", "blindai", *vector.words()]
-    times: list[float] = []
-    while len(times) < 3 and min(times, default=LIMIT) >= LIMIT:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ended = subprocess.run(command, check=False, capture_output=True)  # noqa: S603  our words
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert ended.returncode == vector.code
-        times.append(
-            after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        )
 
-    assert min(times) < LIMIT
+    ended = subprocess.run(  # noqa: S603  this very program
+        [sys.executable, "-c", program, *vector.words()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (vector.code, "[]")
 
 
 def token(path: Path) -> tuple[dict[str, object], bytes, bytes]:

@@ -23,7 +23,6 @@ from blindai.protocol.attestation import (
     PEM_CHAIN_TYPE,
 )
 from blindai.protocol.endorsements import FILE_TYPE, parse_endorsements
-from blindai.protocol.proof_file import is_proof_file
 from blindai.tables import MAX_CHARACTERS
 
 if TYPE_CHECKING:
@@ -69,9 +68,17 @@ def given_for_endorsements(data: bytes) -> Lookalike | None:
 
 def given_for_proof(data: bytes) -> Lookalike | None:
     """What a file is that is no proof; None likewise."""
-    if is_proof(data) or is_proof_file(data):
+    if is_proof(data) or _is_ours(data):
         return None
     return given_for_endorsements(data)
+
+
+def _is_ours(data: bytes) -> bool:
+    from blindai.protocol.proof_file import (  # noqa: PLC0415  NumPy is slow to import
+        is_proof_file,
+    )
+
+    return is_proof_file(data)
 
 
 def _proof(data: bytes) -> Lookalike | None:
@@ -84,7 +91,7 @@ def _proof(data: bytes) -> Lookalike | None:
 
 
 def _our_proof(data: bytes) -> Lookalike | None:
-    if not is_proof_file(data):
+    if not _is_ours(data):
         return None
     return Lookalike(
         "a proof file",
