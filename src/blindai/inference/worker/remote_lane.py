@@ -12,7 +12,7 @@ import asyncio
 import time
 import weakref
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -195,26 +195,32 @@ class RemoteLane:
                 source = frame.body
                 if number is not None:
                     source = self._outputs.look(number, descriptors)
-                places = [_place(entry, len(source)) for entry in entries]
-                pairs = list(zip(self._wanted, places, strict=True))
-                self._require_size(pairs)
-                outputs = tuple(_read(spec, place, source) for spec, place in pairs)
+                outputs = self._read(entries, source)
                 seconds = min(max(nanoseconds, 0), _MAX_NANOSECONDS) / 1e9
                 return Outcome(outputs, seconds)
         raise ProtocolError("it gave no outputs")
 
-    def _require_size(self, outputs: Sequence[tuple[TensorSpec, _Place]]) -> None:
-        """Hold outputs to what a run may give, before they are read.
+    def _read(
+        self, entries: Sequence[object], source: memoryview
+    ) -> tuple[Tensor, ...]:
+        """The outputs; no more of them is read than a run may give.
 
         Raises:
-            ProtocolError: If they are more.
+            ProtocolError: If they are more, or not in their memory.
+            TensorError: If one's bytes are not elements of its type and shape.
         """
-        texts = [place for spec, place in outputs if spec.datatype is Datatype.BYTES]
-        if (
-            sum(place.size for _, place in outputs) > self._max_output_bytes
-            or sum(prod(place.shape) for place in texts) > MAX_STRINGS
-        ):
-            raise ProtocolError("its outputs are larger than they may be")
+        outputs = []
+        size = strings = 0
+        for spec, entry in zip(self._wanted, entries, strict=True):
+            shape, data = _part(entry, source)
+            size += len(data)
+            if spec.datatype is Datatype.BYTES:
+                strings += prod(shape)
+            if size > self._max_output_bytes or strings > MAX_STRINGS:
+                raise ProtocolError("its outputs are larger than they may be")
+            array = parse_binary(data, spec.datatype, shape, "its output")
+            outputs.append(Tensor(spec.name, spec.datatype, shape, array))
+        return tuple(outputs)
 
 
 class _OutputMemory:
@@ -304,27 +310,19 @@ def _fill(
             offset += memory.write(target[offset:], part, feed.datatype)
 
 
-class _Place(NamedTuple):
-    """Where an output is, and its dimensions."""
+def _part(entry: object, source: memoryview) -> tuple[tuple[int, ...], memoryview]:
+    """An output's dimensions, and the bytes of its elements.
 
-    shape: tuple[int, ...]
-    offset: int
-    size: int
-
-
-def _place(entry: object, end: int) -> _Place:
+    Raises:
+        ProtocolError: If that is no entry, or not in its memory.
+    """
     match entry:
         case [list(shape), int(offset), int(size)] if (
             len(shape) <= _MAX_DIMENSIONS
-            and all(type(each) is int and each >= 0 for each in shape)
-            and prod(each or 1 for each in shape) <= _MAX_ELEMENTS
-            and 0 <= offset <= offset + size <= end
+            and {int}.issuperset(map(type, shape))
+            and min(shape, default=0) >= 0
+            and prod(filter(None, shape)) <= _MAX_ELEMENTS
+            and 0 <= offset <= offset + size <= len(source)
         ):
-            return _Place(tuple(shape), offset, size)
+            return tuple(shape), source[offset : offset + size]
     raise ProtocolError("its output is outside of its memory")
-
-
-def _read(spec: TensorSpec, place: _Place, source: memoryview) -> Tensor:
-    data = source[place.offset : place.offset + place.size]
-    array = parse_binary(data, spec.datatype, place.shape, "its output")
-    return Tensor(spec.name, spec.datatype, place.shape, array)
