@@ -85,6 +85,7 @@ class RemoteLane:
         broken: Callable[[str | None], None],
     ) -> None:
         self._channel = Channel(end, self._take, broken)
+        self._loop = asyncio.get_running_loop()
         self._inputs_by_name = {each.name: at for at, each in enumerate(spec.inputs)}
         self._outputs_by_name = {each.name: at for at, each in enumerate(spec.outputs)}
         self._max_output_bytes = max_output_bytes
@@ -100,7 +101,7 @@ class RemoteLane:
         self, feeds: Sequence[Feed], outputs: Sequence[TensorSpec]
     ) -> asyncio.Future[Outcome]:
         """Begin a run; see `isolation.Lane`."""
-        future = self._future = asyncio.get_running_loop().create_future()
+        future = self._future = self._loop.create_future()
         self.run_number += 1
         self.began = time.monotonic()
         self._wanted = outputs
