@@ -187,10 +187,10 @@ class RemoteLane:
     def _outcome(self, frame: Frame, descriptors: list[int]) -> Outcome:
         match frame.head:
             case {
-                "out": list(entries),
+                "out": [*entries],
                 "ns": int(nanoseconds),
-                "memory": int() | None as number,
-                "dropped": list(dropped),
+                "memory": None | int() as number,
+                "dropped": [*dropped],
             } if len(entries) == len(self._wanted):
                 self._outputs.drop(dropped)
                 source = frame.body
@@ -201,9 +201,7 @@ class RemoteLane:
                 return Outcome(outputs, seconds)
         raise ProtocolError("it gave no outputs")
 
-    def _read(
-        self, entries: Sequence[object], source: memoryview
-    ) -> tuple[Tensor, ...]:
+    def _read(self, entries: Sequence[Any], source: memoryview) -> tuple[Tensor, ...]:
         """The outputs; no more of them is read than a run may give.
 
         Raises:
@@ -311,16 +309,18 @@ def _fill(
             offset += memory.write(target[offset:], part, feed.datatype)
 
 
-def _part(entry: object, source: memoryview) -> tuple[tuple[int, ...], memoryview]:
+def _part(
+    entry: Sequence[Any], source: memoryview
+) -> tuple[tuple[int, ...], memoryview]:
     """An output's dimensions, and the bytes of its elements.
 
     Raises:
         ProtocolError: If that is no entry, or not in its memory.
     """
     match entry:
-        case [list(shape), int(offset), int(size)] if (
+        case [[*shape], offset, size] if (
             len(shape) <= _MAX_DIMENSIONS
-            and {int}.issuperset(map(type, shape))
+            and {int}.issuperset(map(type, (*shape, offset, size)))
             and min(shape, default=0) >= 0
             and prod(filter(None, shape)) <= _MAX_ELEMENTS
             and 0 <= offset <= offset + size <= len(source)
