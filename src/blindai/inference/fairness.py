@@ -48,9 +48,8 @@ class Shares:
 
     def first(self, tenants: Collection[str]) -> str:
         """Who is next among those who wait; of equals, who stands first."""
-        clocks = {tenant: self._clock(tenant) for tenant in tenants}
-        chosen = min(clocks, key=clocks.__getitem__)
-        self._now = clocks[chosen]
+        chosen = min(tenants, key=self._clock)
+        self._now = self._clock(chosen)
         return chosen
 
     def charge(self, tenant: str, seconds: float) -> None:
