@@ -63,7 +63,7 @@ class Request:
 def feeds(requests: Sequence[Request]) -> list[Feed]:
     """The inputs of a batch; of a single request as they are."""
     if len(requests) == 1:
-        return [Feed.of(tensor) for tensor in requests[0].tensors]
+        return list(map(Feed.of, requests[0].tensors))
     rows = sum(request.rows for request in requests)
     by_name = [{each.name: each for each in request.tensors} for request in requests]
     return [

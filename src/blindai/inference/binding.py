@@ -9,7 +9,6 @@ What does not fit is refused here, by name, before a runtime sees it.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,10 @@ def require_inputs(spec: ModelSpec, tensors: Sequence[Tensor]) -> None:
             datatype or shape; if a symbolic dimension has two sizes.
     """
     given = {tensor.name: tensor for tensor in tensors}
-    _require_names(spec.inputs, [tensor.name for tensor in tensors])
+    expected = {declared.name for declared in spec.inputs}
+    if len(given) != len(tensors) or given.keys() != expected:
+        names = [tensor.name for tensor in tensors]
+        raise TensorError(f"inputs: expected {_listed(expected)}, got {_listed(names)}")
     symbols: dict[str, int] = {}
     for declared in spec.inputs:
         tensor = given[declared.name]
@@ -51,8 +53,10 @@ def select_outputs(spec: ModelSpec, names: Iterable[str]) -> tuple[TensorSpec, .
     Raises:
         TensorError: If the model has no such output.
     """
+    wanted = dict.fromkeys(names)
+    if not wanted:
+        return spec.outputs
     declared = {output.name: output for output in spec.outputs}
-    wanted = tuple(dict.fromkeys(names)) or tuple(declared)
     if unknown := [name for name in wanted if name not in declared]:
         raise TensorError(
             f"outputs: expected {_listed(declared)}, got {_listed(unknown)}"
@@ -80,13 +84,10 @@ def size_of(arrays: Iterable[Array], datatype: Datatype) -> int:
     """Bytes that elements take in binary, those of all arrays together."""
     if datatype is Datatype.BYTES:
         return sum(4 + len(element) for each in arrays for element in each.flat)
-    return sum(int(each.size) for each in arrays) * datatype.numpy.itemsize
-
-
-def _require_names(declared: Iterable[TensorSpec], given: list[str]) -> None:
-    expected = {spec.name for spec in declared}
-    if Counter(given) != Counter(expected):
-        raise TensorError(f"inputs: expected {_listed(expected)}, got {_listed(given)}")
+    size = 0
+    for each in arrays:
+        size += each.nbytes
+    return size
 
 
 def _require_shape(
@@ -114,7 +115,8 @@ def _require_shape(
 
 def _array(tensor: Tensor) -> Array:
     if tensor.datatype is not Datatype.BYTES:
-        return np.require(tensor.array, tensor.datatype.numpy, ["C", "A"])
+        array = np.asarray(tensor.array, tensor.datatype.numpy, order="C")
+        return array if array.flags.aligned else array.copy()
     try:
         texts = [element.decode() for element in tensor.array.flat]
     except UnicodeDecodeError:

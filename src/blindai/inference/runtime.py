@@ -157,9 +157,9 @@ class Model:
         self, feed: Mapping[str, Array], outputs: Sequence[TensorSpec], stop: Stop
     ) -> list[Array]:
         names = [output.name for output in outputs]
-        specs = (*self.spec.inputs, *outputs)
+        datatypes = [spec.datatype for spec in (*self.spec.inputs, *outputs)]
         try:
-            if any(spec.datatype is Datatype.BF16 for spec in specs):
+            if Datatype.BF16 in datatypes:
                 return self._run_with_bfloat16(feed, names, stop)
             arrays: list[Array] = self._session.run(names, feed, stop.options)
         except _ORT_ERRORS as error:
@@ -299,14 +299,17 @@ def out_of_memory() -> ModelCrashedError:
 
 
 def _require_size(tensors: Sequence[Tensor], limit: int) -> None:
-    size = sum(binding.size_of((each.array,), each.datatype) for each in tensors)
+    size = 0
+    for each in tensors:
+        size += binding.size_of((each.array,), each.datatype)
     if size > limit:
         raise TooLargeError(f"outputs: expected at most {limit} bytes, got {size}")
 
 
 def _require_strings(specs: Sequence[TensorSpec], arrays: Sequence[Array]) -> None:
-    pairs = zip(specs, arrays, strict=True)
-    count = sum(each.size for spec, each in pairs if spec.datatype is Datatype.BYTES)
+    count = 0
+    for spec, array in zip(specs, arrays, strict=True):
+        count += array.size if spec.datatype is Datatype.BYTES else 0
     if count > MAX_STRINGS:
         raise TooLargeError(
             f"outputs: expected at most {MAX_STRINGS} strings, got {count}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from blindai.errors import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _PATIENCE_S: Final = 1.0
+_CLOSING: Final = "server: expected it open, got it closing"
 
 
 class Servable(Protocol):
@@ -107,7 +109,8 @@ class Scheduler:
             DeadlineError: If the deadline passed, while waiting or while running.
             asyncio.CancelledError: If the caller is cancelled; the run is stopped.
         """
-        self._require_open()
+        if self._closed:
+            raise OverloadedError(_CLOSING)
         now = time.monotonic()
         if deadline <= now:
             raise DeadlineError("deadline: expected it ahead, passed before the run")
@@ -133,7 +136,7 @@ class Scheduler:
 
     def dispatch(self) -> None:
         """Start all that can run; call it when lanes have become free."""
-        while chosen := self._next():
+        while self._waiting and (chosen := self._next()):
             self._start(*chosen)
 
     def refuse(self, model: Servable, error: BlindAIError) -> None:
@@ -147,13 +150,9 @@ class Scheduler:
         self._closed = True
         self._wake_in(float("inf"))
         for model in list(self._waiting):
-            self.refuse(model, _closing())
+            self.refuse(model, OverloadedError(_CLOSING))
         for run in set(self._running.values()):
             run.lane.stop()
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise _closing()
 
     def _next(self) -> tuple[Servable, list[Job]] | None:
         """The batch whose turn it is, or None if none can run now."""
@@ -216,9 +215,9 @@ class Scheduler:
             self._running[job] = run
             self._shares.charge(job.tenant, run.expected_s)
             self._observer.waited(run.started - job.arrived)
-        requests = [job.request for job in jobs]
-        future = lane.run(batches.feeds(requests), requests[0].outputs)
-        future.add_done_callback(lambda future: self._end(run, future))
+        feeds = batches.feeds(run.requests)
+        future = lane.run(feeds, run.requests[0].outputs)
+        future.add_done_callback(partial(self._end, run))
 
     def _end(self, run: _Run, future: asyncio.Future[Outcome]) -> None:
         self._free += 1
@@ -231,7 +230,7 @@ class Scheduler:
         alive = run.model.give_back(run.lane)
         self._observer.ran(run.model.name, len(run.jobs), seconds)
         try:
-            outcomes = batches.split(future.result(), [job.request for job in run.jobs])
+            outcomes = batches.split(future.result(), run.requests)
         except BlindAIError as error:
             begun = not isinstance(error, BlamelessError)
             if not self._closed and (not begun or (alive and len(run.jobs) > 1)):
@@ -281,6 +280,7 @@ class _Run:
         self.model = model
         self.lane = lane
         self.jobs = jobs
+        self.requests = [job.request for job in jobs]
         self.expected_s = model.queue.expected_s
         self.started = time.monotonic()
 
@@ -289,7 +289,3 @@ def _fail(job: Job, error: BlindAIError) -> None:
     if not job.future.done():
         job.future.set_exception(error)
         look_at(job.future)
-
-
-def _closing() -> OverloadedError:
-    return OverloadedError("server: expected it open, got it closing")

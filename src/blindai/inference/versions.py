@@ -80,21 +80,17 @@ class Versions:
             NotFoundError: If there is no such name or number.
             ConflictError: If none of them has the digest.
         """
-        numbered = [
-            each
-            for each in self.of(name)
-            if version is None or each.info.version == version
-        ]
-        if not numbered:
+        latest = None
+        for each in reversed(self._names.get(name, ())):
+            if version is None or each.info.version == version:
+                if digest is None or each.info.digest == digest:
+                    return each
+                latest = latest or each
+        if latest is None:
             what = "version" if name in self._names else "name"
             raise NotFoundError(f"model: expected the {what} of one, got another")
-        if digest is None:
-            return numbered[-1]
-        for each in reversed(numbered):
-            if each.info.digest == digest:
-                return each
         raise ConflictError(
-            f"model digest: expected {digest}, got {numbered[-1].info.digest}"
+            f"model digest: expected {digest}, got {latest.info.digest}"
         )
 
     def next_number(self, name: str) -> int:

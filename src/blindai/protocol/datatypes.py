@@ -24,12 +24,33 @@ from blindai.errors import TensorError
 Array: TypeAlias = NDArray[Any]
 
 
+_NUMPY = {
+    "BOOL": "?",
+    "UINT8": "u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "BF16": "<u2",
+    "BYTES": "O",
+}
+
+
 class Datatype(StrEnum):
     """The type of a tensor's elements.
 
     NumPy has no bfloat16. Elements of `BF16` are therefore kept as their bit patterns,
     in arrays of `uint16`; `Tensor.as_float32` gives the numbers. Elements of `BYTES`
     are `bytes`, in arrays of objects.
+
+    Attributes:
+        numpy: NumPy's type for the elements, little-endian; `uint16` for `BF16`.
     """
 
     BOOL = "BOOL"
@@ -47,10 +68,8 @@ class Datatype(StrEnum):
     BF16 = "BF16"
     BYTES = "BYTES"
 
-    @property
-    def numpy(self) -> np.dtype[Any]:
-        """NumPy's type for the elements, little-endian; `uint16` for `BF16`."""
-        return _NUMPY[self]
+    def __init__(self, name: str) -> None:
+        self.numpy: np.dtype[Any] = np.dtype(_NUMPY[name])
 
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> Datatype:
@@ -68,24 +87,4 @@ class Datatype(StrEnum):
             raise TensorError(f"dtype: expected {expected}, got {dtype}") from None
 
 
-_NUMPY: dict[Datatype, np.dtype[Any]] = {
-    Datatype.BOOL: np.dtype("?"),
-    Datatype.UINT8: np.dtype("u1"),
-    Datatype.UINT16: np.dtype("<u2"),
-    Datatype.UINT32: np.dtype("<u4"),
-    Datatype.UINT64: np.dtype("<u8"),
-    Datatype.INT8: np.dtype("i1"),
-    Datatype.INT16: np.dtype("<i2"),
-    Datatype.INT32: np.dtype("<i4"),
-    Datatype.INT64: np.dtype("<i8"),
-    Datatype.FP16: np.dtype("<f2"),
-    Datatype.FP32: np.dtype("<f4"),
-    Datatype.FP64: np.dtype("<f8"),
-    Datatype.BF16: np.dtype("<u2"),
-    Datatype.BYTES: np.dtype("O"),
-}
-_DATATYPES = {
-    dtype: datatype
-    for datatype, dtype in _NUMPY.items()
-    if datatype is not Datatype.BF16
-}
+_DATATYPES = {each.numpy: each for each in Datatype if each is not Datatype.BF16}

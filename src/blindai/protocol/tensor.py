@@ -69,10 +69,11 @@ class Tensor:
                 f" got {self.array.shape}"
             )
         expected = self.datatype.numpy
-        if self.array.dtype not in {expected, expected.newbyteorder(">")}:
+        dtype = self.array.dtype
+        if dtype != expected and dtype.newbyteorder("<") != expected:
             raise TensorError(
                 f"tensor {self.name!r}: expected an array of {expected} for"
-                f" {self.datatype}, got {self.array.dtype}"
+                f" {self.datatype}, got {dtype}"
             )
         if self.datatype is Datatype.BYTES and not (
             {bytes}.issuperset(map(type, self.array.flat))

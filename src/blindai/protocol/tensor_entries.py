@@ -19,8 +19,10 @@ from blindai.protocol import tensor_data, tensor_json
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Limits, Tensor
 
+_DATATYPES = Datatype.__members__
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.tensor_json import Fields
@@ -95,7 +97,7 @@ def parse(
     return tuple(tensors)
 
 
-def read(fields: Fields, key: str, limits: Limits) -> Iterator[tuple[str, Fields]]:
+def read(fields: Fields, key: str, limits: Limits) -> list[tuple[str, Fields]]:
     """The objects in the array under `key`, each with a name for errors.
 
     Raises:
@@ -106,19 +108,20 @@ def read(fields: Fields, key: str, limits: Limits) -> Iterator[tuple[str, Fields
         raise TensorError(
             f"{key}: expected at most {limits.max_tensors}, got {len(entries)}"
         )
+    objects = []
     for index, entry in enumerate(entries):
         what = f"{key}[{index}]"
-        yield what, tensor_json.require_object(entry, what)
+        objects.append((what, tensor_json.require_object(entry, what)))
+    return objects
 
 
 def _read_datatype(entry: Fields, what: str) -> Datatype:
     name = tensor_json.read_text(entry, "datatype", what)
-    try:
-        return Datatype(name)
-    except ValueError:
+    if name not in _DATATYPES:
         raise TensorError(
             f"{what} datatype: expected one of {', '.join(Datatype)}, got {name!r}"
-        ) from None
+        )
+    return _DATATYPES[name]
 
 
 def _read_shape(entry: Fields, what: str, limits: Limits) -> tuple[int, ...]:
@@ -128,18 +131,21 @@ def _read_shape(entry: Fields, what: str, limits: Limits) -> tuple[int, ...]:
             f"{what} shape: expected at most {limits.max_dims} dimensions,"
             f" got {len(dims)}"
         )
-    shape = tuple(dim for dim in dims if type(dim) is int and dim >= 0)
-    if len(shape) != len(dims):
-        raise TensorError(
-            f"{what} shape: expected integers of 0 or more, got something else"
-        )
-    # Zeros are left out, since NumPy multiplies the others all the same. The product
-    # may have more digits than Python prints.
-    if prod(filter(None, shape)) > limits.max_elements:
+    shape = []
+    elements = 1
+    for dim in dims:
+        if type(dim) is not int or dim < 0:
+            raise TensorError(
+                f"{what} shape: expected integers of 0 or more, got something else"
+            )
+        shape.append(dim)
+        elements *= dim or 1  # NumPy multiplies the others of a 0 all the same
+    # The product may have more digits than Python prints.
+    if elements > limits.max_elements:
         raise TensorError(
             f"{what} shape: expected at most {limits.max_elements} elements, got more"
         )
-    return shape
+    return tuple(shape)
 
 
 def _read_size(entry: Fields, what: str, left: int) -> int | None:

@@ -111,7 +111,7 @@ def read_text(fields: Fields, key: str, what: str) -> str:
             f"{what} {key}: expected at most {MAX_TEXT_CHARACTERS} characters,"
             f" got {len(value)}"
         )
-    if not _is_unicode(value):
+    if not (value.isascii() or _is_unicode(value)):
         raise TensorError(f"{what} {key}: expected Unicode, got half a surrogate pair")
     return value
 
@@ -131,10 +131,12 @@ def read_parameters(fields: Fields, what: str) -> dict[str, Parameter]:
     Raises:
         TensorError: If it is not an object of strings, numbers and booleans.
     """
-    values = require_object(fields.get("parameters", {}), f"{what} parameters")
     parameters: dict[str, Parameter] = {}
+    if "parameters" not in fields:
+        return parameters
+    values = require_object(fields["parameters"], f"{what} parameters")
     for key, value in values.items():
-        if not isinstance(value, str | int | float):
+        if not isinstance(value, (str, int, float)):
             raise TensorError(
                 f"{what} parameters: expected strings, numbers and booleans,"
                 f" got {kind_of(type(value))}"
@@ -143,7 +145,8 @@ def read_parameters(fields: Fields, what: str) -> dict[str, Parameter]:
             raise TensorError(
                 f"{what} parameters: expected finite numbers, got one beyond FP64"
             )
-        if not _is_unicode(key) or (isinstance(value, str) and not _is_unicode(value)):
+        text = key + value if isinstance(value, str) else key
+        if not (text.isascii() or _is_unicode(text)):
             raise TensorError(
                 f"{what} parameters: expected Unicode, got half a surrogate pair"
             )
@@ -170,7 +173,7 @@ def _got(fields: Fields, key: str) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> Fields:

@@ -88,8 +88,8 @@ class InferRequest:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_unique("inputs", (tensor.name for tensor in self.inputs))
-        _require_unique("outputs", (output.name for output in self.outputs))
+        _require_unique("inputs", self.inputs)
+        _require_unique("outputs", self.outputs)
 
     def wants_binary(self, output: str) -> bool:
         """Whether the client asks for an output in binary.
@@ -122,7 +122,7 @@ class InferResponse:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_unique("outputs", (tensor.name for tensor in self.outputs))
+        _require_unique("outputs", self.outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +301,11 @@ def _present(**fields: object) -> Fields:
     return {key: value for key, value in fields.items() if value not in (None, {})}
 
 
-def _require_unique(what: str, names: Iterable[str]) -> None:
+def _require_unique(what: str, named: Iterable[Tensor | RequestedOutput]) -> None:
     seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise TensorError(f"{what}: expected each name once, got {name!r} twice")
-        seen.add(name)
+    for each in named:
+        if each.name in seen:
+            raise TensorError(
+                f"{what}: expected each name once, got {each.name!r} twice"
+            )
+        seen.add(each.name)

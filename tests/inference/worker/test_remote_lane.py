@@ -91,6 +91,45 @@ def test_more_strings_than_may_be_are_not_read(monkeypatch: pytest.MonkeyPatch) 
     assert "larger than they may be" in str(asyncio.run(answer(frame)))
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param([[-1, -2], 0, 8], id="negative sizes"),
+        pytest.param([[2.0], 0, 8], id="a fraction"),
+        pytest.param([[2, True], 0, 8], id="a boolean"),
+        pytest.param([[1] * 32 + [2], 0, 8], id="33 dimensions"),
+        pytest.param([[1 << 60, 0], 0, 0], id="more elements than bytes can be"),
+        pytest.param([[2], 8, 16], id="the end outside"),
+        pytest.param([[2], -8, 8], id="the beginning outside"),
+        pytest.param([[0], 4, -4], id="the end before the beginning"),
+        pytest.param([[2], False, 8], id="a boolean for a place"),
+        pytest.param([[2], 0, "8"], id="a text for a size"),
+        pytest.param([[2], 0], id="no size"),
+        pytest.param({"shape": [2]}, id="a map"),
+    ],
+)
+def test_an_output_that_is_not_in_its_memory_is_refused(entry: object) -> None:
+    head = GOOD | {"out": [entry, [[1], 8, 7]]}
+
+    error = asyncio.run(answer(Frame(head, memoryview(BODY))))
+
+    assert isinstance(error, ProtocolError)
+    assert error.message == "its output is outside of its memory"
+
+
+def test_outputs_have_no_more_bytes_than_they_may_together() -> None:
+    body = bytes(1 << 20) + b"\x03\x00\x00\x00abc"
+    elements = (1 << 20) // 4
+    head = GOOD | {"out": [[[elements], 0, 1 << 20], [[1], 1 << 20, 7]]}
+
+    error = asyncio.run(answer(Frame(head, memoryview(body))))
+    assert isinstance(error, ProtocolError)
+    assert error.message == "its outputs are larger than they may be"
+
+    head = GOOD | {"out": [[[elements - 2], 8, (1 << 20) - 8], [[1], 1 << 20, 7]]}
+    assert isinstance(asyncio.run(answer(Frame(head, memoryview(body)))), Outcome)
+
+
 def test_a_refusal_is_made_printable_and_cut_to_size() -> None:
     detail = "\ud800\x1b[2J" + "x" * 20_000
     type_ = "tag:blindai,2026:problem/invalid-request"

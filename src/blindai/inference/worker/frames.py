@@ -27,9 +27,10 @@ INLINE_BYTES = 32 << 10
 MAX_BYTES = 128 << 10
 _MAX_DESCRIPTORS = 64
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
-_CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # flags are slow to compute with
 _HEAD_BYTES = 4
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _parse(data: bytes, descriptors: tuple[int, ...], *, cut: bool) -> Frame:
         raise ProtocolError("worker message: expected it whole, got it cut off")
     end = _HEAD_BYTES + int.from_bytes(data[:_HEAD_BYTES], "big")
     try:
-        head = json.loads(data[_HEAD_BYTES:end])
+        head = _decode(data[_HEAD_BYTES:end].decode())
     except (ValueError, RecursionError) as error:
         raise ProtocolError("worker message: expected a head in JSON") from error
     if not isinstance(head, dict):
@@ -117,7 +118,9 @@ def _parse(data: bytes, descriptors: tuple[int, ...], *, cut: bool) -> Frame:
     return Frame(head, memoryview(data)[end:], descriptors)
 
 
-def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, ...]:
+def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    if not ancillary:
+        return ()
     numbers = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -107,8 +107,8 @@ def write(target: memoryview, array: Array, datatype: Datatype) -> int:
         data = encode_binary(array, datatype)
         target[: len(data)] = data
         return len(data)
-    np.copyto(np.ndarray(array.shape, datatype.numpy, target), array)
-    return int(array.size) * datatype.numpy.itemsize
+    np.ndarray(array.shape, datatype.numpy, target)[...] = array
+    return array.nbytes
 
 
 def rounded(size: int) -> int:

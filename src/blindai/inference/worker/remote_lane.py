@@ -12,7 +12,7 @@ import asyncio
 import time
 import weakref
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -85,6 +85,7 @@ class RemoteLane:
         broken: Callable[[str | None], None],
     ) -> None:
         self._channel = Channel(end, self._take, broken)
+        self._loop = asyncio.get_running_loop()
         self._inputs_by_name = {each.name: at for at, each in enumerate(spec.inputs)}
         self._outputs_by_name = {each.name: at for at, each in enumerate(spec.outputs)}
         self._max_output_bytes = max_output_bytes
@@ -100,7 +101,7 @@ class RemoteLane:
         self, feeds: Sequence[Feed], outputs: Sequence[TensorSpec]
     ) -> asyncio.Future[Outcome]:
         """Begin a run; see `isolation.Lane`."""
-        future = self._future = asyncio.get_running_loop().create_future()
+        future = self._future = self._loop.create_future()
         self.run_number += 1
         self.began = time.monotonic()
         self._wanted = outputs
@@ -186,35 +187,39 @@ class RemoteLane:
     def _outcome(self, frame: Frame, descriptors: list[int]) -> Outcome:
         match frame.head:
             case {
-                "out": list(entries),
+                "out": [*entries],
                 "ns": int(nanoseconds),
-                "memory": int() | None as number,
-                "dropped": list(dropped),
+                "memory": None | int() as number,
+                "dropped": [*dropped],
             } if len(entries) == len(self._wanted):
                 self._outputs.drop(dropped)
                 source = frame.body
                 if number is not None:
                     source = self._outputs.look(number, descriptors)
-                places = [_place(entry, len(source)) for entry in entries]
-                pairs = list(zip(self._wanted, places, strict=True))
-                self._require_size(pairs)
-                outputs = tuple(_read(spec, place, source) for spec, place in pairs)
+                outputs = self._read(entries, source)
                 seconds = min(max(nanoseconds, 0), _MAX_NANOSECONDS) / 1e9
                 return Outcome(outputs, seconds)
         raise ProtocolError("it gave no outputs")
 
-    def _require_size(self, outputs: Sequence[tuple[TensorSpec, _Place]]) -> None:
-        """Hold outputs to what a run may give, before they are read.
+    def _read(self, entries: Sequence[Any], source: memoryview) -> tuple[Tensor, ...]:
+        """The outputs; no more of them is read than a run may give.
 
         Raises:
-            ProtocolError: If they are more.
+            ProtocolError: If they are more, or not in their memory.
+            TensorError: If one's bytes are not elements of its type and shape.
         """
-        texts = [place for spec, place in outputs if spec.datatype is Datatype.BYTES]
-        if (
-            sum(place.size for _, place in outputs) > self._max_output_bytes
-            or sum(prod(place.shape) for place in texts) > MAX_STRINGS
-        ):
-            raise ProtocolError("its outputs are larger than they may be")
+        outputs = []
+        size = strings = 0
+        for spec, entry in zip(self._wanted, entries, strict=True):
+            shape, data = _part(entry, source)
+            size += len(data)
+            if spec.datatype is Datatype.BYTES:
+                strings += prod(shape)
+            if size > self._max_output_bytes or strings > MAX_STRINGS:
+                raise ProtocolError("its outputs are larger than they may be")
+            array = parse_binary(data, spec.datatype, shape, "its output")
+            outputs.append(Tensor(spec.name, spec.datatype, shape, array))
+        return tuple(outputs)
 
 
 class _OutputMemory:
@@ -304,27 +309,21 @@ def _fill(
             offset += memory.write(target[offset:], part, feed.datatype)
 
 
-class _Place(NamedTuple):
-    """Where an output is, and its dimensions."""
+def _part(
+    entry: Sequence[Any], source: memoryview
+) -> tuple[tuple[int, ...], memoryview]:
+    """An output's dimensions, and the bytes of its elements.
 
-    shape: tuple[int, ...]
-    offset: int
-    size: int
-
-
-def _place(entry: object, end: int) -> _Place:
+    Raises:
+        ProtocolError: If that is no entry, or not in its memory.
+    """
     match entry:
-        case [list(shape), int(offset), int(size)] if (
+        case [[*shape], offset, size] if (
             len(shape) <= _MAX_DIMENSIONS
-            and all(type(each) is int and each >= 0 for each in shape)
-            and prod(each or 1 for each in shape) <= _MAX_ELEMENTS
-            and 0 <= offset <= offset + size <= end
+            and {int}.issuperset(map(type, (*shape, offset, size)))
+            and min(shape, default=0) >= 0
+            and prod(filter(None, shape)) <= _MAX_ELEMENTS
+            and 0 <= offset <= offset + size <= len(source)
         ):
-            return _Place(tuple(shape), offset, size)
+            return tuple(shape), source[offset : offset + size]
     raise ProtocolError("its output is outside of its memory")
-
-
-def _read(spec: TensorSpec, place: _Place, source: memoryview) -> Tensor:
-    data = source[place.offset : place.offset + place.size]
-    array = parse_binary(data, spec.datatype, place.shape, "its output")
-    return Tensor(spec.name, spec.datatype, place.shape, array)
