@@ -107,7 +107,7 @@ def test_admin_has_every_scope(scope: str) -> None:
 def test_without_keys_everybody_gets_an_owner_token_of_their_own() -> None:
     authenticator = Authenticator(())
 
-    first, second = (authenticator.authenticate({}) for _ in range(2))
+    first, second = (authenticator.authenticate({}).with_token() for _ in range(2))
 
     assert first.scopes == second.scopes == {"infer", "upload"}
     assert first.owner != second.owner
@@ -116,12 +116,19 @@ def test_without_keys_everybody_gets_an_owner_token_of_their_own() -> None:
     assert len(first.new_owner_token) == 43
 
 
+def test_who_has_neither_key_nor_token_owns_nothing_yet() -> None:
+    principal = Authenticator(()).authenticate({})
+
+    assert (principal.owner, principal.new_owner_token) == ("token:", None)
+
+
 def test_without_keys_an_owner_token_says_who_asks() -> None:
     authenticator = Authenticator(())
 
     principal = authenticator.authenticate({OWNER_TOKEN_HEADER: "token"})
 
     assert principal.owner == f"token:{digest('token')}"
+    assert principal.with_token() is principal
     assert principal.new_owner_token is None
 
 
@@ -129,10 +136,10 @@ def test_an_empty_owner_token_is_none_at_all() -> None:
     principal = Authenticator(()).authenticate({OWNER_TOKEN_HEADER: ""})
 
     assert principal.owner != f"token:{digest('')}"
-    assert principal.new_owner_token
+    assert principal.with_token().new_owner_token
 
 
 def test_a_token_does_not_show() -> None:
-    principal = Authenticator(()).authenticate({})
+    principal = Authenticator(()).authenticate({}).with_token()
 
     assert str(principal.new_owner_token) not in repr(principal)

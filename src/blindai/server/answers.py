@@ -87,6 +87,8 @@ def require_json_size(asked: InferRequest, outputs: Sequence[Tensor]) -> None:
         TooLargeError: If it is.
     """
     texts = [each for each in outputs if not asked.wants_binary(each.name)]
+    if not texts:
+        return
     elements = sum(each.array.size for each in texts)
     size = sum(binding.size_of((each.array,), each.datatype) for each in texts)
     if elements > MAX_JSON_ELEMENTS or size > MAX_JSON_BYTES:

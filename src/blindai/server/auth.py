@@ -57,10 +57,21 @@ class Principal:
         Raises:
             ForbiddenError: If it is missing.
         """
-        if not self.scopes & {scope, "admin"}:
+        if scope not in self.scopes and "admin" not in self.scopes:
             raise ForbiddenError(
                 f"scope: expected {scope}, got {', '.join(sorted(self.scopes))}"
             )
+
+    def with_token(self) -> Principal:
+        """They as the owner of what they upload: a stranger gets a new owner token."""
+        if self is not _STRANGER:
+            return self
+        token = secrets.token_urlsafe(32)
+        return Principal(f"token:{digest(token)}", _OPEN_SCOPES, new_owner_token=token)
+
+
+_STRANGER = Principal("token:", _OPEN_SCOPES)
+"""Who has neither key nor token, and owns nothing: no digest is empty."""
 
 
 class Authenticator:
@@ -90,7 +101,6 @@ class Authenticator:
 
 
 def _holder(token: str | None) -> Principal:
-    if token:
-        return Principal(f"token:{digest(token)}", _OPEN_SCOPES)
-    token = secrets.token_urlsafe(32)
-    return Principal(f"token:{digest(token)}", _OPEN_SCOPES, new_owner_token=token)
+    if not token:
+        return _STRANGER
+    return Principal(f"token:{digest(token)}", _OPEN_SCOPES)

@@ -164,7 +164,7 @@ class Routes:
 
     async def upload(self, request: Request, principal: Principal) -> Response:
         """Take an ONNX file in, under a name."""
-        name = request.path_params["name"]
+        name, principal = request.path_params["name"], principal.with_token()
         owner = self._owner(principal, name)
         quota = self._gate.quotas.kept(owner.removeprefix("key:"))
         save = _wants_saved(request)
