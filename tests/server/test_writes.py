@@ -9,7 +9,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from blindai.server import writes
-from blindai.server.asgi import Receive, Scope, Send
+from blindai.server.asgi import App, Receive, Scope, Send
 from blindai.server.serve import Listen, build_server
 from blindai.server.writes import HoldingTransport, HttpProtocol
 
@@ -151,12 +151,37 @@ async def _hello(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
-async def test_an_answer_of_the_servers_is_one_call(below: Written) -> None:
-    config = build_server(_hello, Listen()).config
+def _connected(app: App, below: Written) -> HttpProtocol:
+    config = build_server(app, Listen()).config
     config.load()
     protocol = config.http_protocol_class(config, ServerState(), {})  # type: ignore[call-arg]  # uvicorn's own
     assert isinstance(protocol, HttpProtocol)
     protocol.connection_made(below)
+    return protocol
+
+
+@pytest.mark.parametrize(("waiting", "reads_on"), [(1 << 20, True), (1 << 21, False)])
+async def test_a_chunk_is_read_on_and_no_more_than_that(
+    below: Written, waiting: int, *, reads_on: bool
+) -> None:
+    protocol = _connected(_hello, below)
+    head = b"POST / HTTP/1.1\r\nhost: enclave\r\ncontent-length: 9999999\r\n\r\n"
+    protocol.data_received(head)
+    protocol.data_received(bytes(waiting))
+    assert below.reading is reads_on
+    await asyncio.gather(*protocol.tasks)
+
+
+async def test_requests_that_wait_their_turn_are_not_read_on(below: Written) -> None:
+    protocol = _connected(_hello, below)
+    request = b"POST / HTTP/1.1\r\nhost: enclave\r\ncontent-length: 5\r\n\r\nhello"
+    protocol.data_received(request + request)
+    assert not below.reading
+    await asyncio.gather(*protocol.tasks)
+
+
+async def test_an_answer_of_the_servers_is_one_call(below: Written) -> None:
+    protocol = _connected(_hello, below)
     protocol.data_received(b"GET / HTTP/1.1\r\nhost: enclave\r\n\r\n")
     await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
     await asyncio.sleep(0)

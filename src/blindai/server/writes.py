@@ -1,4 +1,4 @@
-"""HTTP/1.1 by uvicorn, whose answers begin to leave with their content.
+"""HTTP/1.1 by uvicorn, which reads a chunk at once and writes a head with its content.
 
 uvicorn writes the head of an answer by itself, and then what follows. Each write is a
 call of the system that wakes who reads, for a hundred bytes nobody can do anything
@@ -11,6 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from blindai.protocol.chunks import MAX_CHUNK_BYTES
 
 if TYPE_CHECKING:
     from blindai.protocol.buffers import Bytes
@@ -28,6 +30,16 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         """Serve a connection."""
         super().connection_made(HoldingTransport(transport, self.loop))
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a request in.
+
+        uvicorn reads no further when 64 KiB wait to be taken. A sealed chunk can be
+        larger, and nothing of it opens before all of it is there.
+        """
+        super().on_body(body)
+        if len(self.cycle.body) <= MAX_CHUNK_BYTES and not self.pipeline:
+            self.flow.resume_reading()
 
 
 class HoldingTransport(asyncio.Transport):
