@@ -61,13 +61,23 @@ def test_a_list_of_numbers_becomes_the_models_type(datatype: Datatype) -> None:
         pytest.param(1.0 + 2**-8, 0x3F80, id="tie to even, down"),
         pytest.param(1.0 + 3 * 2**-8, 0x3F82, id="tie to even, up"),
         pytest.param(1.0 + 2**-8 + 2**-20, 0x3F81, id="above a tie"),
-        pytest.param(3.4e38, 0x7F80, id="rounds to infinity"),
+        pytest.param(3.38e38, 0x7F7E, id="nearly the largest"),
         pytest.param(-math.inf, 0xFF80, id="infinity"),
         pytest.param(math.nan, 0x7FC0, id="not a number"),
     ],
 )
 def test_a_number_becomes_the_nearest_bf16(number: float, bits: int) -> None:
     assert one([number], Datatype.BF16).array.tolist() == [bits]
+
+
+@pytest.mark.parametrize("datatype", [Datatype.FP16, Datatype.FP32, Datatype.FP64])
+def test_what_was_infinite_or_no_number_stays_so(datatype: Datatype) -> None:
+    infinite, nothing, most = one([-math.inf, math.nan, 65504.0], datatype).array
+    assert (float(infinite), math.isnan(nothing), float(most)) == (
+        -math.inf,
+        True,
+        65504,
+    )
 
 
 def test_a_scalar_has_no_dimensions() -> None:
@@ -164,6 +174,10 @@ def test_an_array_of_numpys_strings_becomes_bytes(kind: str) -> None:
         pytest.param([math.nan], Datatype.INT64, KEPT, id="not a number"),
         pytest.param([2], Datatype.BOOL, KEPT, id="a number for a truth value"),
         pytest.param([10**30], Datatype.INT64, "too large", id="far too large"),
+        pytest.param([1.0, 65520.0], Datatype.FP16, KEPT, id="beyond FP16"),
+        pytest.param([-1e39], Datatype.FP32, KEPT, id="beyond FP32"),
+        pytest.param([3.4e38], Datatype.BF16, KEPT, id="rounds beyond BF16"),
+        pytest.param([[1e39]], Datatype.BF16, KEPT, id="beyond BF16"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_and_not_shown(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _TEXT = "SUOT"  # kinds of NumPy's: bytes, text, objects, text of any length
+_BF16_EXPONENT = 0x7F80  # all of it set: infinite, or no number
 _OTHERS = {"S": "bytes", "U": "text", "c": "complex ones"}
 
 
@@ -180,18 +181,29 @@ def _from_numbers(value: object, datatype: Datatype, name: str) -> NDArray[Any]:
     if given.dtype.kind not in "biuf":
         got = _OTHERS.get(given.dtype.kind, "others, or some that are too large")
         raise TensorError(f"{expected}, got {got}")
-    if datatype is Datatype.BF16:
-        return _to_bf16(given.astype(np.float32))
     array: NDArray[Any] | None
     try:
-        array = np.array(
-            value, dtype=datatype.numpy
-        )  # not of `given`: it may have lost
+        with np.errstate(over="ignore"):
+            if datatype is Datatype.BF16:
+                array = _to_bf16(given.astype(np.float32))
+            else:  # not of `given`: it may have lost
+                array = np.array(value, dtype=datatype.numpy)
     except (ValueError, OverflowError):
         array = None
-    if array is None or (array.dtype.kind != "f" and not np.array_equal(array, given)):
+    if array is None or _loses(array, given, datatype):
         raise TensorError(f"{expected}, got some that it cannot hold")
     return array
+
+
+def _loses(array: NDArray[Any], given: NDArray[Any], datatype: Datatype) -> bool:
+    """Whether whole numbers have changed, or finite ones became infinite."""
+    if datatype is Datatype.BF16:
+        finite = array & _BF16_EXPONENT != _BF16_EXPONENT
+    elif array.dtype.kind == "f":
+        finite = np.isfinite(array)
+    else:
+        return not np.array_equal(array, given)
+    return bool((np.isfinite(given) & ~finite).any())
 
 
 def _to_bf16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
