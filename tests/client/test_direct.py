@@ -311,6 +311,23 @@ def test_a_timeout_holds(
     over.set()
 
 
+def test_a_timeout_is_the_requests_where_a_connection_is_used_again(
+    scripted: Serve,
+) -> None:
+    over = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        answers(OK)(connection)
+        over.wait(10)
+
+    server = scripted(script)
+    wire = DirectWire(server.url)
+    asked(wire, server.url)
+    with pytest.raises(httpx.ReadTimeout):
+        ask(wire, server.url, timeout_s=0.1)
+    over.set()
+
+
 @pytest.mark.parametrize(
     "piece", [pytest.param(b"a", id="of bytes"), pytest.param(INTERIM, id="of heads")]
 )
