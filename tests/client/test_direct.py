@@ -370,7 +370,7 @@ def test_a_connection_that_cannot_be_prepared_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Refusing(socket.socket):
-        def setsockopt(self, *_: object) -> None:  # type: ignore[override]  # always
+        def setsockopt(self, *_: object) -> None:
             raise OSError("not supported")
 
     made = Refusing()
