@@ -128,18 +128,29 @@ def test_a_connection_is_used_again(scripted: Serve) -> None:
     wire.close()
 
 
+def left_open(answer: bytes) -> Script:
+    """Answer one request, and wait until the client closes the connection."""
+
+    def script(connection: socket.socket) -> None:
+        answers(answer)(connection)
+        assert connection.recv(1) == b""
+
+    return script
+
+
 @pytest.mark.parametrize(
     "first",
     [
-        pytest.param(OK, id="closed meanwhile"),
+        pytest.param(answers(OK), id="closed meanwhile"),
         pytest.param(
-            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
+            left_open(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)),
             id="not to be kept",
         ),
+        pytest.param(left_open(OK.replace(b"1.1", b"1.0")), id="of HTTP/1.0"),
     ],
 )
-def test_a_connection_that_is_over_is_not(scripted: Serve, first: bytes) -> None:
-    server = scripted(answers(first), answers(OK))
+def test_a_connection_that_is_over_is_not(scripted: Serve, first: Script) -> None:
+    server = scripted(first, answers(OK))
     wire = DirectWire(server.url)
     assert asked(wire, server.url).content == b"hi"
     server.wait()
@@ -215,16 +226,20 @@ def test_a_refusal_before_the_end_of_the_request_is_read(scripted: Serve) -> Non
     assert ask(DirectWire(server.url), server.url, bytes(LARGE)).status_code == 413
 
 
+@pytest.mark.parametrize("before", [0, 1])
 def test_a_connection_on_which_a_request_was_cut_short_is_not_used_again(
-    scripted: Serve,
+    scripted: Serve, before: int
 ) -> None:
     def script(connection: socket.socket) -> None:
+        answers(OK, requests=before)(connection)
         connection.recv(1)
         connection.sendall(OK)
         _hang_up(connection)
 
     server = scripted(script, answers(OK))
     wire = DirectWire(server.url)
+    for _ in range(before):
+        asked(wire, server.url)
     request = httpx.Request("POST", server.url, content=bytes(LARGE))
     with suppress(httpx.ReadError):  # where the end comes before the answer
         wire.handle_request(request).read()
@@ -237,7 +252,7 @@ def test_a_connection_with_more_than_the_answer_is_not_used_again(
     scripted: Serve,
 ) -> None:
     empty = b"HTTP/1.1 204 No Content\r\n\r\n"
-    server = scripted(answers(empty + OK), answers(OK.replace(b"hi", b"ho")))
+    server = scripted(left_open(empty + OK), answers(OK.replace(b"hi", b"ho")))
     wire = DirectWire(server.url)
     wire.handle_request(httpx.Request("GET", server.url)).close()
     assert asked(wire, server.url).content == b"ho"
@@ -296,6 +311,23 @@ def test_a_timeout_holds(
     over.set()
 
 
+def test_a_timeout_is_the_requests_where_a_connection_is_used_again(
+    scripted: Serve,
+) -> None:
+    over = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        answers(OK)(connection)
+        over.wait(10)
+
+    server = scripted(script)
+    wire = DirectWire(server.url)
+    asked(wire, server.url)
+    with pytest.raises(httpx.ReadTimeout):
+        ask(wire, server.url, timeout_s=0.1)
+    over.set()
+
+
 @pytest.mark.parametrize(
     "piece", [pytest.param(b"a", id="of bytes"), pytest.param(INTERIM, id="of heads")]
 )
@@ -332,6 +364,21 @@ def test_a_connection_that_nobody_accepts_is_an_error(
     url = httpx.URL("http://enclave.test")
     with pytest.raises(httpx.ConnectTimeout):
         ask(DirectWire(url), url)
+
+
+def test_a_connection_that_cannot_be_prepared_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing(socket.socket):
+        def setsockopt(self, *_: object) -> None:
+            raise OSError("not supported")
+
+    made = Refusing()
+    monkeypatch.setattr(socket, "create_connection", lambda *_: made)
+    url = httpx.URL("http://enclave.test")
+    with pytest.raises(httpx.ConnectError):
+        ask(DirectWire(url), url)
+    assert made.fileno() == -1
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,29 @@ def test_an_answer_that_is_no_gateways_is_not_read(
     wire.change("POST", lambda _: answer)
     with wire.connect() as client, pytest.raises(error, match=message):
         client.models()
+
+
+def test_the_name_of_a_header_field_may_have_capitals(wire: Wire, model: str) -> None:
+    honest = wire.answer
+
+    def capital(request: httpx.Request) -> httpx.Response:
+        answered = honest(request)
+        fields = {"Content-Type": answered.headers["content-type"]}
+        return httpx.Response(200, headers=fields, content=answered.content)
+
+    wire.change("POST", capital)
+    with wire.connect() as client:
+        assert client.predict(model, [1.0]).output[0].as_flat() == [1.0]
+
+
+def test_an_answer_of_two_types_is_not_read(wire: Wire, model: str) -> None:
+    honest = wire.answer
+
+    def twice(request: httpx.Request) -> httpx.Response:
+        answered = honest(request)
+        fields = [("content-type", answered.headers["content-type"])] * 2
+        return httpx.Response(200, headers=fields, content=answered.content)
+
+    wire.change("POST", twice)
+    with wire.connect() as client, pytest.raises(TransportError, match="expected"):
+        client.predict(model, [1.0])

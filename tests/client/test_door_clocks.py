@@ -79,7 +79,9 @@ def test_keys_past_their_time_are_attested_again(
     assert wire.seen == [EVIDENCE, SEALED, SEALED, EVIDENCE, SEALED]
 
 
-def refusing(fields: dict[str, str], kind: str = problems.DATE) -> App:
+def refusing(
+    fields: dict[str, str], kind: str = problems.DATE, status: int = 400
+) -> App:
     """An application that refuses every request with a problem."""
 
     async def app(_: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +89,8 @@ def refusing(fields: dict[str, str], kind: str = problems.DATE) -> App:
         headers = [(k.encode(), v.encode()) for k, v in fields.items()]
         headers.append((b"content-type", problems.MEDIA_TYPE.encode()))
         body = json.dumps({"type": kind, "detail": "refused"}).encode()
-        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        await send(start)
         await send({"type": "http.response.body", "body": body})
 
     return app
@@ -128,6 +131,19 @@ def test_another_refusal_that_bears_a_date_is_passed_on_whole(
         wire.connect() as client,
         pytest.raises(InvalidRequestError, match="refused"),
     ):
+        client.models()
+    assert wire.seen == [EVIDENCE, SEALED]
+
+
+def test_a_refused_date_of_another_status_corrects_no_clock(
+    to: To,
+    wire: Wire,
+    serve: Callable[[App], SimulatedEnclave],
+    gateway: Callable[..., Gateway],
+) -> None:
+    app = refusing({"date": "Mon, 01 Jan 2035 00:00:00 GMT"}, status=409)
+    wire.answer = to(serve(gateway(app)))
+    with wire.connect() as client, pytest.raises(StaleRequestError):
         client.models()
     assert wire.seen == [EVIDENCE, SEALED]
 

@@ -34,13 +34,13 @@ def read(kind: Head, *received: bytes) -> tuple[bytes, bool]:
 
 
 def test_a_head_has_a_status_and_fields() -> None:
-    parsed = head(b"Content-Type: a/b", b"X:", b"y: \t two words \t", b"X:3")
+    parsed = head(b"Content-Type: a/b", b"X:", b"y: \t two words \t", b"X:\v3\f")
     assert parsed.status == 200
     assert parsed.fields == (
         (b"content-type", b"a/b"),
         (b"x", b""),
         (b"y", b"two words"),
-        (b"x", b"3"),
+        (b"x", b"\v3\f"),
     )
 
 
@@ -53,6 +53,16 @@ def test_a_head_has_a_status_and_fields() -> None:
         pytest.param([b"Transfer-Encoding: Chunked"], None, True, True, id="chunks"),
         pytest.param(
             [b"Content-Length: 5", b"Connection: a, Close"], 5, False, False, id="close"
+        ),
+        pytest.param(
+            [b"Connection: close", b"Content-Length: 5", b"Connection: a"],
+            *(5, False, False),
+            id="close, and something else",
+        ),
+        pytest.param(
+            [b"Connection: a", b"Content-Length: 5", b"Connection: close"],
+            *(5, False, False),
+            id="something else, and close",
         ),
     ],
 )
@@ -102,6 +112,12 @@ def test_a_head_that_is_not_all_there_needs_more(received: bytes) -> None:
             id="a length and chunks",
         ),
         pytest.param(OK + b"Transfer-Encoding: gzip, chunked\r\n", id="compressed"),
+        pytest.param(
+            OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+            id="compressed, in two lines",
+        ),
+        pytest.param(OK + b"Transfer-Encoding: chunked\r\n" * 2, id="chunks in chunks"),
+        pytest.param(OK + b"Content-Length: 5\v\r\n", id="a vertical tab"),
     ],
 )
 def test_a_head_that_is_not_one_is_refused(received: bytes) -> None:

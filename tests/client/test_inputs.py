@@ -267,9 +267,9 @@ def test_a_shape_that_the_elements_do_not_fill_is_refused(shape: object) -> None
     ],
 )
 def test_several_inputs_find_their_names(inputs: object) -> None:
-    tensors = {each.name: each for each in as_tensors(inputs, PAIR)}
-    assert tensors["a"].array.tolist() == [1.0]
-    assert tensors["b"].array.tolist() == [2]
+    tensors = as_tensors(inputs, PAIR)
+    assert [each.name for each in tensors] == ["a", "b"], "in the model's order"
+    assert [each.array.tolist() for each in tensors] == [[1.0], [2]]
 
 
 def test_a_list_of_scalars_is_one_for_each_of_several_inputs() -> None:

@@ -28,6 +28,7 @@ class Arriving(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __init__(self, sealed: bytes) -> None:
         self._sealed = memoryview(sealed)
+        self.closed = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for at in range(0, len(self._sealed), 65536):
@@ -36,6 +37,12 @@ class Arriving(httpx.SyncByteStream, httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self:
             yield piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+    async def aclose(self) -> None:
+        self.closed += 1
 
 
 def opened(*plaintext: Bytes) -> OpenedStream:
@@ -80,6 +87,17 @@ async def test_content_is_read_whole_on_an_event_loop(size: int) -> None:
     stream = known(content)
     assert await stream.aread_head() == HEAD
     assert bytes(await stream.aread()) == content
+
+
+@pytest.mark.anyio
+async def test_closing_an_answer_closes_its_body() -> None:
+    stream = known(b"")
+    body = stream._body
+    assert isinstance(body, Arriving)
+    stream.close()
+    assert body.closed == 1
+    await stream.aclose()
+    assert body.closed == 2
 
 
 def test_what_was_read_can_be_read_again() -> None:

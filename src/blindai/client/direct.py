@@ -49,8 +49,8 @@ class DirectWire(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the head of its answer."""
         timeouts = request.extensions.get("timeout") or _NO_TIMEOUTS
-        connection = self._connection(timeouts)
         body: _AnswerBody | None = None
+        connection = self._connection(timeouts)
         try:
             connection.send(request)
             head, rest = connection.read_head()

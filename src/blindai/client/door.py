@@ -198,8 +198,8 @@ class Door:
     def _attempt(self, request: PlainRequest, session: Session) -> Flow[PlainResponse]:
         sealing = session.begin(self._head(request))
         outer = self._outer(request, sealing, session)
-        response: httpx.Response = yield Send(outer)
         answer: PlainResponse | None = None
+        response: httpx.Response = yield Send(outer)
         try:
             _require_opened(response)
             opened = OpenedStream(response, sealing.opening())

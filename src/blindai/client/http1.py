@@ -71,10 +71,10 @@ def parse_head(received: bytes) -> tuple[Head, int] | None:
     fields: list[tuple[bytes, bytes]] = []
     named: dict[bytes, list[bytes]] = {}
     for line in lines:
-        field = _FIELD_LINE(line)
-        if field is None:
+        match = _FIELD_LINE(line)
+        if match is None:
             raise TransportError("answer: expected header fields")
-        name, value = field[1].lower(), field[2].strip(b" \t")
+        name, value = match[1].lower(), match[2].strip(b" \t")
         fields.append((name, value))
         named.setdefault(name, []).append(value)
     code = int(status[2])

@@ -19,13 +19,13 @@ from blindai.protocol import tensor_data, tensor_json
 from blindai.protocol.datatypes import Datatype
 from blindai.protocol.tensor import Limits, Tensor
 
-_DATATYPES = Datatype.__members__
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from blindai.protocol.buffers import Bytes
     from blindai.protocol.tensor_json import Fields
+
+_DATATYPES = Datatype.__members__
 
 
 def encode(

@@ -63,7 +63,7 @@ class Principal:
             )
 
     def with_token(self) -> Principal:
-        """They as the owner of what they upload: a stranger gets a new owner token."""
+        """The owner of what they upload: who has no key or token gets a new token."""
         if self is not _STRANGER:
             return self
         token = secrets.token_urlsafe(32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,13 +53,13 @@ class SharedMemory:
         size = rounded(at_least)
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         descriptor = os.memfd_create("tensors", flags)
-        try:
+        with ExitStack() as unless_made:
+            unless_made.callback(os.close, descriptor)
             os.ftruncate(descriptor, size)
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-            return cls(descriptor, size, writable=True)
-        except BaseException:
-            os.close(descriptor)
-            raise
+            memory = cls(descriptor, size, writable=True)
+            unless_made.pop_all()
+        return memory
 
     @classmethod
     def receive(cls, descriptor: int, at_most: int) -> SharedMemory:

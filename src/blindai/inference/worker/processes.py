@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -116,9 +117,14 @@ class ProcessIsolation:
         limits = self._limits
         memory_bytes = limits.memory_bytes + 3 * spool.size_bytes
         worker = await self._fork(memory_bytes, None, lanes)
-        pairs: list[tuple[socket.socket, socket.socket]] = []
-        try:
-            pairs.extend(frames.pair() for _ in range(lanes))
+        ends: list[socket.socket] = []
+        theirs: list[socket.socket] = []
+        with ExitStack() as always, ExitStack() as unless_loaded:
+            unless_loaded.callback(worker.end, "it did not load")
+            for _ in range(lanes):
+                end, other = frames.pair()
+                ends.append(unless_loaded.enter_context(end))
+                theirs.append(always.enter_context(other))
             head: dict[str, object] = {
                 "op": "load",
                 "spec": specs.encode(spec),
@@ -127,18 +133,10 @@ class ProcessIsolation:
                 "max_output_bytes": limits.max_output_bytes,
                 "extensions": limits.extensions,
             }
-            theirs = [end.fileno() for _, end in pairs]
-            descriptors = [spool.descriptor, *theirs]
+            descriptors = [spool.descriptor, *(each.fileno() for each in theirs)]
             await worker.ask(head, descriptors, limits.load_s)
-        except BaseException:
-            worker.end("it did not load")
-            for ours, _ in pairs:
-                ours.close()
-            raise
-        finally:
-            for _, end in pairs:
-                end.close()
-        return ProcessModel(worker, [ours for ours, _ in pairs], spec, limits)
+            unless_loaded.pop_all()
+        return ProcessModel(worker, ends, spec, limits)
 
     async def close(self) -> None:
         """End the zygote, and with it all workers."""
@@ -148,7 +146,8 @@ class ProcessIsolation:
         self, memory_bytes: int, cpu_s: float | None, lanes: int = 0
     ) -> Worker:
         ours, theirs = frames.pair()
-        try:
+        with theirs, ExitStack() as unless_forked:
+            unless_forked.enter_context(ours)
             limits: dict[str, object] = {
                 "memory_bytes": memory_bytes,
                 "file_bytes": memory_bytes,
@@ -156,11 +155,7 @@ class ProcessIsolation:
                 "cpu_seconds": None if cpu_s is None else round(cpu_s),
             }
             process = await self._forks.fork(theirs, limits)
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+            unless_forked.pop_all()
         return Worker(ours, process)
 
 
