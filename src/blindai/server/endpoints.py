@@ -84,7 +84,7 @@ class Open:
 class Admitted:
     """An endpoint for who has an API key, where the configuration names any. ASGI.
 
-    A request counts until its answer has left.
+    A request counts until its answer has left, or it is refused.
 
     Attributes:
         handler: Answers a request of somebody.
