@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Router
 
-from blindai.errors import OverloadedError
-from blindai.server.app import create_app
+from blindai.errors import InvalidRequestError, OverloadedError, SealingError
+from blindai.server.app import Application, create_app
+from blindai.server.observability.record import Record, recorded
 from blindai.server.serve import build_service
 from blindai.server.settings import Settings
 
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
     from tests.server.conftest import V2, MakeDoor
 
     from blindai.inference.service import InferenceService
-    from blindai.server.app import Application
     from blindai.server.asgi import Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +93,47 @@ async def test_busy_says_when_to_come_again(
     assert opened.problem == (429, "overloaded", "busy")
     assert opened.fields[b"retry-after"] == b"1"
     assert b"retry-after" not in (await v2.ask("GET", "/v2/none")).fields
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidRequestError("late"), HTTPException(404), ClientDisconnect()]
+)
+async def test_an_answer_that_has_begun_is_cut_short_and_not_answered_again(
+    v2: V2, make_door: MakeDoor, error: Exception
+) -> None:
+    async def fails(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        raise error
+
+    door = make_door(Application(Router(default=fails), v2.service))
+    sealing = door.seal()
+
+    answer = await door.post(sealing.pieces)
+
+    assert not answer.complete
+    with pytest.raises(SealingError):
+        sealing.open(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("PUT", "/v2/models/another", "upload"),
+        ("POST", "/v2/models/add/infer", "infer"),
+    ],
+)
+async def test_a_client_that_goes_away_half_way_is_no_fault_and_no_problem(
+    v2: V2, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str
+) -> None:
+    message = v2.message(method, path, b" " * 1000)
+    sealing = v2.seal(message[:500], message[500:])
+
+    with recorded(Record()) as record:
+        answer = await v2.post(sealing.pieces[:2], ending=[{"type": "http.disconnect"}])
+
+    assert (answer.status, record.inner_status, record.problem) == (0, 499, "")
+    assert (record.route, caplog.messages) == (route, [])
 
 
 async def test_problems_have_the_id_that_the_gateway_gave(

@@ -47,10 +47,10 @@ def test_the_scope_is_the_sealed_requests_and_nothing_of_the_outer_one() -> None
     }
 
 
-def test_without_an_authority_the_host_field_says() -> None:
-    scope = inner_scope(
-        OUTER, head(b"/", authority=b"", fields=((b"host", b"other.test"),)), "id"
-    )
+def test_without_an_authority_the_first_host_field_says() -> None:
+    fields = ((b"host", b"other.test"), (b"host", b"third.test"))
+
+    scope = inner_scope(OUTER, head(b"/", authority=b"", fields=fields), "id")
 
     assert scope["headers"] == [(b"host", b"other.test")]
 

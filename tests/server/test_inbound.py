@@ -67,6 +67,10 @@ def request(door: Door, *contents: bytes) -> Sealing:
     return door.seal(bhttp.encode_request_head(head), *pieces, bhttp.encode_end())
 
 
+def at_once(sealing: Sealing) -> list[Message]:
+    return [{"type": "http.request", "body": sealing.body}]
+
+
 def assert_refused(
     opened: Opened, reached: Reached, expected: tuple[int, str, str]
 ) -> None:
@@ -81,6 +85,50 @@ async def test_a_request_in_many_chunks_arrives_whole(
 
     assert opened.content == b"taken"
     assert reached.content == b"onetwo"
+
+
+async def test_a_request_in_many_chunks_may_arrive_at_once(
+    watched: Door, reached: Reached
+) -> None:
+    contents = [bytes([each]) * 100 for each in range(5)]
+    sealing = request(watched, *contents)
+
+    answer = await watched.post([], ending=at_once(sealing))
+
+    assert sealing.open(answer.body).content == b"taken"
+    assert reached.content == b"".join(contents)
+
+
+async def test_the_last_content_says_that_it_is_the_last(make_door: MakeDoor) -> None:
+    received: list[tuple[bytes, bool]] = []
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        more = True
+        while more:
+            message = await receive()
+            more = message["more_body"]
+            received.append((message["body"], more))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"taken"})
+
+    door = make_door(app)
+    sealing = request(door, b"one", b"two")
+
+    await door.post([], ending=at_once(sealing))
+
+    assert received == [(b"one", True), (b"two", False)]
+
+
+async def test_a_first_chunk_that_opens_and_is_no_message_has_a_sealed_answer(
+    watched: Door, reached: Reached
+) -> None:
+    sealing = watched.seal(b"\x09", b"")
+
+    answer = await watched.post(sealing.pieces[:2])
+
+    detail = "framing indicator: expected 0 or 2, got 9"
+    expected = (400, "malformed-message", detail)
+    assert_refused(sealing.open(answer.body), reached, expected)
 
 
 async def test_a_request_may_arrive_byte_by_byte(

@@ -190,6 +190,7 @@ def test_the_outer_server_keeps_no_log_of_requests_and_does_not_name_itself(
 ) -> None:
     config = build_server(door.gateway, Listen()).config
 
+    assert not config.proxy_headers
     assert not config.access_log
     assert not config.server_header
     assert config.ws == "none"

@@ -189,3 +189,16 @@ async def test_an_answer_of_the_servers_is_one_call(below: Written) -> None:
     (answer,) = below.calls
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"hello\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("held", [b"", HEAD])
+async def test_nothing_is_written_to_who_has_gone(below: Written, held: bytes) -> None:
+    above = HoldingTransport(below, asyncio.get_running_loop())
+    above.write(held or b"before")
+    below.close()
+
+    above.write(HEAD)
+    above.write(b"content")
+    await asyncio.sleep(0.01)
+
+    assert below.calls == ([] if held else [b"before"])

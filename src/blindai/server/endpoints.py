@@ -69,6 +69,11 @@ class Open:
 
     handler: Callable[[Request], Awaitable[Response]]
 
+    @property
+    def name(self) -> str:
+        """Of its handler: the class of its requests in a record."""
+        return self.handler.__name__
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         response = await self.handler(Request(scope, receive))
@@ -79,7 +84,7 @@ class Open:
 class Admitted:
     """An endpoint for who has an API key, where the configuration names any. ASGI.
 
-    A request counts until its answer has left.
+    A request counts until its answer has left, or it is refused.
 
     Attributes:
         handler: Answers a request of somebody.
@@ -90,6 +95,11 @@ class Admitted:
     handler: Callable[[Request, Principal], Awaitable[Response]]
     scope: str
     gate: Gate
+
+    @property
+    def name(self) -> str:
+        """Of its handler: the class of its requests in a record."""
+        return self.handler.__name__
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer.

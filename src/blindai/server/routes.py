@@ -102,7 +102,7 @@ class Routes:
 
     def _route(self, method: str, path: str, handler: Handler, scope: str) -> Route:
         endpoint = Admitted(handler, scope, self._gate)
-        return Route(path, endpoint, methods=[method], name=handler.__name__)
+        return Route(path, endpoint, methods=[method])
 
     async def server(self, _: Request) -> Response:
         """Server metadata."""
@@ -208,7 +208,7 @@ class Routes:
 
 
 def _open(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(path, Open(handler), methods=["GET"], name=handler.__name__)
+    return Route(path, Open(handler), methods=["GET"])
 
 
 def _asked_for(request: Request) -> tuple[str, int | None]:

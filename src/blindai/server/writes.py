@@ -63,8 +63,13 @@ class HoldingTransport(asyncio.Transport):
         self._held: Bytes = b""
 
     def write(self, data: Bytes) -> None:
-        """Write: a head in one call with what is written next, if that is at once."""
-        if self._held:
+        """Write: a head in one call with what is written next, if that is at once.
+
+        Nothing is written to who has gone, and that is no fault: uvloop calls it one.
+        """
+        if self._transport.is_closing():
+            self._held = b""
+        elif self._held:
             held, self._held = self._held, b""
             self._transport.writelines((held, data))
         elif bytes(data[: len(_HEAD)]) == _HEAD:

@@ -59,12 +59,12 @@ GOOD = {"out": [[[2], 0, 8], [[1], 8, 7]], "ns": 5, "memory": None, "dropped": [
 BODY = bytes(8) + b"\x03\x00\x00\x00abc"
 
 
-async def answer(frame: Frame) -> object:
+async def answer(frame: Frame, spec: ModelSpec = SPEC) -> object:
     """What becomes of a run that is answered so: its outcome, or its error."""
     ours, theirs = frames.pair()
     with theirs:
-        lane = RemoteLane(ours, SPEC, 1 << 20, lambda _: None, lambda _: None)
-        future = lane.run([FEED], SPEC.outputs)
+        lane = RemoteLane(ours, spec, 1 << 20, lambda _: None, lambda _: None)
+        future = lane.run([FEED], spec.outputs)
         try:
             lane._take(frame)
         except ProtocolError as error:
@@ -82,6 +82,13 @@ def test_a_good_answer_is_an_outcome() -> None:
     assert [each.array.tolist() for each in outcome.outputs] == [[0, 0], [b"abc"]]
 
 
+@pytest.mark.parametrize("nanoseconds", [10**400, -(10**400)])
+def test_a_time_beyond_all_numbers_is_one_all_the_same(nanoseconds: int) -> None:
+    frame = Frame(GOOD | {"ns": nanoseconds}, memoryview(BODY))
+
+    assert isinstance(asyncio.run(answer(frame)), Outcome)
+
+
 def test_more_strings_than_may_be_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = Frame(dict(GOOD), memoryview(BODY))
     monkeypatch.setattr(remote_lane, "MAX_STRINGS", 1)
@@ -89,6 +96,17 @@ def test_more_strings_than_may_be_are_not_read(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(remote_lane, "MAX_STRINGS", 0)
     assert "larger than they may be" in str(asyncio.run(answer(frame)))
+
+
+def test_strings_of_all_outputs_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [TensorSpec(name, Datatype.BYTES, None) for name in "tu"]
+    spec = ModelSpec(SPEC.inputs, tuple(texts))
+    frame = Frame(GOOD | {"out": [[[1], 8, 7]] * 2}, memoryview(BODY))
+    monkeypatch.setattr(remote_lane, "MAX_STRINGS", 2)
+    assert isinstance(asyncio.run(answer(frame, spec)), Outcome)
+
+    monkeypatch.setattr(remote_lane, "MAX_STRINGS", 1)
+    assert "larger than they may be" in str(asyncio.run(answer(frame, spec)))
 
 
 @pytest.mark.parametrize(

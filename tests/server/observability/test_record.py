@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from blindai.inference.service import InferenceService, ServiceSettings
+from blindai.server.endpoints import Open
 from blindai.server.observability.record import (
     OTHER,
     ROUTES,
@@ -22,13 +25,15 @@ from blindai.server.settings import Settings
 def test_the_routes_are_the_servers_endpoints() -> None:
     table = Routes(InferenceService(ServiceSettings()), Settings(), now).table()
 
-    assert {route.name for route in table} == ROUTES
+    assert {route_of({"endpoint": route.endpoint}) for route in table} == ROUTES
 
 
 def test_an_endpoint_of_another_application_is_not_named() -> None:
-    def a_secret() -> None: ...
+    async def a_secret(_: Request) -> Response:
+        return Response()
 
     assert route_of({"endpoint": a_secret}) == OTHER
+    assert route_of({"endpoint": Open(a_secret)}) == OTHER
     assert route_of({}) == OTHER
 
 

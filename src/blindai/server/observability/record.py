@@ -101,5 +101,5 @@ def request_id() -> str | None:
 
 def route_of(scope: Scope) -> str:
     """The class of the route that an application took; OTHER if it is not ours."""
-    name = getattr(scope.get("route"), "name", OTHER)
+    name = getattr(scope.get("endpoint"), "name", OTHER)
     return name if name in ROUTES else OTHER
