@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from blindai.protocol.buffers import Bytes
+    from blindai.protocol.chunk_writers import WholeWriter
 
     Array = np.ndarray[Any, Any]
     Ask = Callable[[], Bytes]
+    Exchange = Callable[[WholeWriter, Callable[[], None]], Iterable[Bytes]]
 
-_KEY: Final = ohttp.GatewayKey(
+KEY: Final = ohttp.GatewayKey(
     1, kem.XWingPrivateKey.from_seed(b"benchmark" + bytes(23))
 )
+"""What requests are sealed to, at both ends."""
 _LENGTH: Final = struct.Struct("<Q")
 
 
@@ -92,17 +95,35 @@ def _plain(connection: socket.socket, given: memoryview) -> Ask:
 
 
 def _sealed(connection: socket.socket, given: memoryview) -> Ask:
-    ahead = [ohttp_chunked.RequestSealer(_KEY.config)]
+    def exchange(message: WholeWriter, sent: Callable[[], None]) -> Iterable[Bytes]:
+        _send(connection, message.size_bytes, message.seal())
+        sent()
+        yield _receive(connection)
+
+    return asking(given, exchange)
+
+
+def asking(given: memoryview, exchange: Exchange) -> Ask:
+    """The asking end: all that sealing takes there.
+
+    Args:
+        given: What is asked.
+        exchange: Sends a sealed message, says so, and gives the sealed answer.
+    """
+    ahead: list[ohttp_chunked.RequestSealer] = []
+
+    def prepare() -> None:
+        ahead.append(ohttp_chunked.RequestSealer(KEY.config))
 
     def ask() -> Bytes:
         sealer = ahead.pop()
-        message = sealer.whole([given])
-        _send(connection, message.size_bytes, message.seal())
-        ahead.append(ohttp_chunked.RequestSealer(_KEY.config))
         opener = ohttp_chunked.ResponseOpener(sealer.encapsulation)
-        pieces = opener.feed(_receive(connection))
-        return b"".join((*pieces, opener.finish()))
+        opened: list[Bytes] = []
+        for piece in exchange(sealer.whole([given]), prepare):
+            opened += opener.feed(piece)
+        return b"".join((*opened, opener.finish()))
 
+    prepare()
     return ask
 
 
@@ -157,7 +178,7 @@ def _serve(told: dict[str, Any]) -> None:
                 output = answer(message)
                 _send(connection, len(output), [output])
                 continue
-            opener = ohttp_chunked.RequestOpener({_KEY.key_id: _KEY})
+            opener = ohttp_chunked.RequestOpener({KEY.key_id: KEY})
             pieces = opener.feed(message)
             output = answer(b"".join((*pieces, opener.finish())))
             sealer = ohttp_chunked.ResponseSealer(opener.encapsulation, os.urandom(32))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import blindai
-from benchmarks import floor
+from benchmarks import floor, http_floor
 from benchmarks.gallery.tasks import TASKS
 from benchmarks.measure import Times, alternate
 from benchmarks.peers import registry, subjects
@@ -53,6 +53,7 @@ class Found:
         here: ONNX Runtime, in the process that measures.
         sealed: `client.predict`, to the answer's numbers.
         floor: The same over bare sockets, with nothing around it but sealing.
+        http: The same by HTTP, with a process of the model's own, and sealing.
         pairs: How often.
         here_mib: The most memory of a process that has only run the model.
         sealed_mib: The most memory of all of the server's processes.
@@ -61,6 +62,7 @@ class Found:
     here: Times
     sealed: Times
     floor: Times
+    http: Times
     pairs: int
     here_mib: float
     sealed_mib: float
@@ -103,12 +105,14 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
     array, content = task.array(), model.read_bytes()
     here_mib = _memory_in_process(model, array, threads)
     session = floor.session(content, threads)
+    answer = np.asarray(session.run(None, {"x": array})[0])
     command = [sys.executable, "-m", "benchmarks.server", str(threads)]
     with running(command, model.with_suffix(".log"), talks=True) as process:
         url = _url(process)
         with (
             blindai.connect(url, simulation=True, timeout=_TIMEOUT_S) as client,
             floor.bare(content, array, threads, sealed=True) as bare,
+            http_floor.served(content, array, threads, answer.nbytes) as served,
         ):
 
             def here() -> Array:
@@ -121,9 +125,9 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
                 client.upload_model(content, model.stem)
                 answers = [sealed() for _ in range(_WARM)]
             del content
-            np.testing.assert_allclose(answers[-1], here(), rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(answers[-1], answer, rtol=1e-3, atol=1e-3)
             pairs = _pairs(here, seconds)
-            ways = {"here": here, "sealed": sealed, "floor": bare}
+            ways = {"here": here, "sealed": sealed, "floor": bare, "http": served}
             times = alternate(ways, pairs, _WARM)
     return Found(**times, pairs=pairs, here_mib=here_mib, sealed_mib=max(most))
 
@@ -133,7 +137,7 @@ def _pairs(run: Callable[[], object], seconds: float) -> int:
     start = time.perf_counter()
     run()
     once = time.perf_counter() - start
-    return int(min(_MANY, max(_FEW, seconds / (3 * once))))
+    return int(min(_MANY, max(_FEW, seconds / (4 * once))))
 
 
 def _url(process: Process) -> str:

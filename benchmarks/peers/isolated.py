@@ -11,7 +11,7 @@ import mmap
 import multiprocessing
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,15 +20,28 @@ from benchmarks.floor import session
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmarks.peers.tasks import Task
     from blindai.protocol.buffers import Bytes
+
+    Array = np.ndarray[Any, Any]
+
+
+class Task(Protocol):
+    """What processes run."""
+
+    def content(self) -> bytes:
+        """Make the ONNX file."""
+        ...
+
+    def array(self) -> Array:
+        """Make an input, of the size that all have."""
+        ...
 
 
 class Processes:
     """Processes that run one model.
 
     Args:
-        task: The model, and an input of the size that all have.
+        task: The model, and an input.
         count: How many.
         threads: Of ONNX Runtime, in each.
     """
@@ -83,7 +96,7 @@ def _serve(
     end: socket.socket,
     descriptor: int,
     content: bytes,
-    like: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+    like: Array,
     threads: int,
 ) -> None:
     running = session(content, threads)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blindai.server.settings import Settings
 
 _T = TypeVar("_T")
-_UNWATCHED_S: Final = 0.02
+_UNWATCHED_S: Final = 0.1
 """For how long a run goes on without anybody looking whether its client is there."""
 
 
