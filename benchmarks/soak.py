@@ -42,7 +42,7 @@ from blindai.errors import (
 from blindai.server.auth import digest, generate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _KILL_EVERY_S: Final = 7.0
 _BLAMED_S: Final = 12.0  # after a kill: its requests, and those while it comes back
@@ -157,9 +157,12 @@ def _change_models(url: str, key: str, ledger: Ledger) -> None:
             def upload(name: str = name, model: bytes = model) -> None:
                 client.upload_model(model=model, model_name=name)
 
+            def delete(name: str = name) -> None:
+                client.delete_model(name)
+
             ledger.attempt("upload", upload)
             ledger.attempt("replace", upload)
-            ledger.attempt("delete", lambda name=name: client.delete_model(name))
+            ledger.attempt("delete", delete)
             ledger.ended.wait(0.5)
 
 
@@ -248,7 +251,7 @@ def _serving(
     command += ["--data-dir", str(folder / "data"), "--config", str(configuration)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own words
         try:
-            lines_out = process.stdout or []
+            lines_out: Iterable[str] = process.stdout or []
             line = next(each for each in lines_out if "http://" in each)
             yield line.split()[-1], process
         finally:

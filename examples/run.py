@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from examples.common.serving import names, prepare, serve
+from examples.common.programs import ended
 
-from blindai.errors import BlindAIError, ConfigurationError
+from blindai.errors import ConfigurationError
 from blindai.text import printable
 
 _SHOWN = 100  # characters
@@ -20,24 +19,26 @@ _SHOWN = 100  # characters
 
 def main() -> None:
     """Be the program."""
-    parser = argparse.ArgumentParser(prog="examples.run", description=__doc__)
-    parser.add_argument("name", metavar="NAME", help=", ".join(names()))
-    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="for the client")
-    asked = parser.parse_args()
-    try:
+    with ended():
+        from examples.common.serving import names  # noqa: PLC0415  slow: Ctrl-C may come
+
+        parser = argparse.ArgumentParser(prog="examples.run", description=__doc__)
+        parser.add_argument("name", metavar="NAME", help=", ".join(names()))
+        parser.add_argument("inputs", metavar="INPUT", nargs="*", help="for the client")
+        asked = parser.parse_args()
         run(asked.name, asked.inputs)
-    except BlindAIError as error:
-        sys.exit(f"error: {error}")
 
 
 def run(name: str, inputs: list[str]) -> None:
     """Prepare an example, serve it, and run its client against it."""
-    example = prepare(name)
+    from examples.common import serving  # noqa: PLC0415  likewise
+
+    example = serving.prepare(name)
     folder = example.model.parent  # the client runs there
     samples = [os.path.relpath(each, folder) for each in example.samples]
     given = list(map(file, inputs)) if samples else inputs  # without any, it is text
     given = given or samples
-    with serve(example) as url:
+    with serving.serve(example) as url:
         print(f"{name} is served by a SIMULATED enclave at {url}: it protects nothing")
         print(f"$ python client.py {url} {' '.join(given)}", flush=True)
         print(example.client(url, *given), end="")

@@ -58,6 +58,15 @@ def test_each_error_says_what_to_do_next(cls: type[BlindAIError]) -> None:
     assert cls.__doc__
 
 
+@pytest.mark.parametrize(
+    "cls", [each for each in CLASSES if issubclass(each, AttestationError)]
+)
+def test_what_is_not_believed_may_lie_in_a_file(cls: type[BlindAIError]) -> None:
+    # `evidence verify` and `proof verify` raise it too: nobody sends anything there.
+    assert "send" not in cls.next_step.lower()
+    assert re.match("Do not (trust|rely on) it", cls.next_step)
+
+
 def test_an_error_shows_message_request_and_next_step() -> None:
     error = NotFoundError("model: expected a known name, got 'a'", request_id="r-1")
     assert str(error) == (

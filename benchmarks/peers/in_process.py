@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def _onnxruntime(path: str, threads: int) -> Run:
     from engine import Model  # noqa: PLC0415  of the environment's, beside the servers
 
-    return Model(path, threads).run
+    run: Run = Model(path, threads).run
+    return run
 
 
 def _tract(path: str, threads: int) -> Run:

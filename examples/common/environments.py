@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
-from examples.common import EXAMPLES, KEPT, ROOT
+from examples.common import EXAMPLES, KEPT, ROOT, programs
 
 from blindai.errors import BlindAIError
 from blindai.text import printable
@@ -103,15 +104,7 @@ def _run(command: list[str]) -> None:
         NotInstalledError: If it fails, or takes too long.
     """
     try:
-        done = subprocess.run(  # noqa: S603  our own words
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            cwd=ROOT,
-        )
+        done = programs.run(command, cwd=ROOT, timeout_s=_TIMEOUT_S, stop=signal.SIGINT)
     except subprocess.TimeoutExpired as error:
         raise NotInstalledError(
             f"{command[0]}: expected to end within {_TIMEOUT_S:.0f} s, it did not"

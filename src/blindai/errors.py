@@ -12,7 +12,7 @@
     |-- SealingError              sealed bytes do not open: do not use them
     |   `-- UnknownKeyError         sealed to a key the enclave no longer holds
     |-- RollbackError             a sealed store is older than one seen before: ask why
-    |-- AttestationError          the enclave has not proved itself: send nothing
+    |-- AttestationError          the enclave has not proved itself: do not trust it
     |   |-- EvidenceError           evidence is malformed
     |   |-- VerificationError       evidence is not authentic
     |   |   `-- ProofError              a proof does not hold, or is of something else
@@ -134,13 +134,13 @@ class RollbackError(BlindAIError):
 
 
 class AttestationError(BlindAIError):
-    """The enclave has not proved itself; nothing was sent.
+    """The enclave has not proved itself; a client has sent it nothing.
 
     Attributes:
         transcript: Every check that was made, when there is one.
     """
 
-    next_step = "Send nothing. Read the transcript, then ask the operator."
+    next_step = "Do not trust it. Read the transcript, then ask the operator."
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class AppraisalError(AttestationError):
     """
 
     next_step = (
-        "Send nothing. Add a value to the policy only if you reviewed what it is of."
+        "Do not trust it. Add a value to the policy only if you reviewed what it is of."
     )
 
     def __init__(self, transcript: Transcript) -> None:
@@ -193,7 +193,7 @@ class AppraisalError(AttestationError):
 class UncheckedError(AppraisalError):
     """A check the policy requires could not be evaluated."""
 
-    next_step = "Send nothing. Give the policy a reference value for what is named."
+    next_step = "Do not trust it. Give the policy a reference value for what is named."
 
 
 class RequestError(BlindAIError):

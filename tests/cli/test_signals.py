@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from blindai.cli.signals import interruptible
+from blindai.cli.signals import interruptible, uninterrupted
 from blindai.errors import TransportError
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -74,3 +75,55 @@ def test_what_a_shell_put_aside_stays_aside() -> None:
 
     with interruptible():
         signal.raise_signal(signal.SIGINT)
+
+
+def put_off(number: signal.Signals, steps: list[str]) -> None:
+    with interruptible():
+        with uninterrupted():
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            steps.append("in one piece")
+        steps.append("went on")
+
+
+@SIGNALS
+def test_one_that_is_put_off_comes_afterwards(number: signal.Signals) -> None:
+    steps: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt):
+        put_off(number, steps)
+
+    assert steps == ["in one piece"]
+
+
+def fail_when_put_off(number: signal.Signals) -> None:
+    with interruptible(), uninterrupted():
+        signal.raise_signal(number)
+        raise TransportError("no")
+
+
+@SIGNALS
+def test_one_that_is_put_off_is_not_lost_to_a_failure(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fail_when_put_off(number)
+
+
+def test_what_was_put_aside_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with uninterrupted():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_thread_is_never_interrupted() -> None:
+    ran: list[str] = []
+
+    def start() -> None:
+        with uninterrupted():
+            ran.append("in a thread")
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+
+    assert ran == ["in a thread"]

@@ -84,7 +84,7 @@ def test_a_failure_says_what_was_expected() -> None:
         "debug",
         "expected off, got on",
         "RFC 5280 6.1.3",
-        "Send nothing until the operator has explained it.",
+        "Do not trust it until the operator has explained it.",
     )
 
 

@@ -308,8 +308,8 @@ class Asked:
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     made = Asked(tmp_path / "m.onnx")
-    monkeypatch.setattr(run, "prepare", lambda _: made)
-    monkeypatch.setattr(run, "serve", lambda _: contextlib.nullcontext("URL"))
+    monkeypatch.setattr(serving, "prepare", lambda _: made)
+    monkeypatch.setattr(serving, "serve", lambda _: contextlib.nullcontext("URL"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "mine.jpg").touch()

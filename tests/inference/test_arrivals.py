@@ -109,9 +109,23 @@ async def test_a_sealed_model_of_the_same_name_stays_where_it_is(
 
     (skipped,) = await again.start()
 
-    assert "expected a free one" in skipped.reason
+    assert skipped.file == stores.files()[0].name
+    assert "[[preload]] entry is called 'fixed' too" in skipped.words
     assert [info.digest for info in again.list()] == [preload.digest]
     assert len(stores.files()) == 1
+
+
+async def test_it_comes_back_when_the_configuration_leaves_it_the_name(
+    stores: Stores, store: Store, preload: Preload
+) -> None:
+    first = await add(store, "fixed", TANH)
+    between = stores.lasting()
+    await between.preload(preload)
+    await between.start()
+    again = stores.lasting()
+
+    assert await again.start() == ()
+    assert again.list() == (first,)
 
 
 # ------------------------------------------------------------- retention and quotas
@@ -133,6 +147,26 @@ async def test_what_is_too_old_is_removed(
     assert kept == [("both", 2), ("fixed", 1)]
     assert len(stores.files()) == 1
     assert await store.expire(NOW - day) == 0
+
+
+async def test_what_nobody_sees_is_removed_too_when_it_is_too_old(
+    stores: Stores, store: Store, preload: Preload
+) -> None:
+    day = timedelta(days=1)
+    await add(store, "fixed", now=NOW - 2 * day)
+    await add(store, "fixed", TANH, now=NOW)
+    again = stores.lasting()
+    await again.preload(preload)
+    await again.start()
+
+    removed = [await again.expire(NOW - day), await again.expire(NOW - day)]
+
+    assert removed == [1, 0]
+    assert [info.digest for info in again.list()] == [preload.digest]
+    assert len(stores.files()) == 1
+    last = stores.lasting()
+    assert await last.start() == ()
+    assert [(info.name, info.version) for info in last.list()] == [("fixed", 2)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from blindai.server.app import Application, create_app
 from blindai.server.observability.record import Record, recorded
 from blindai.server.serve import build_service
 from blindai.server.settings import Settings
+from blindai.server.storage_settings import PreloadSettings
 
 if TYPE_CHECKING:
     from tests.server.conftest import V2, MakeDoor
@@ -54,6 +56,30 @@ async def test_models_are_restored_at_start_and_others_are_named(
 
     assert [model["name"] for model in index.json] == ["add"]
     assert caplog.messages == ["sealed model not loaded: intruder"]
+
+
+async def test_a_sealed_model_that_a_preload_entry_covers_is_told_of(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    make_door: MakeDoor,
+    add: bytes,
+) -> None:
+    first = application(build_service(Settings(), tmp_path, KEY))
+    async with first.router.lifespan_context(first):
+        await make_door(first).ask("PUT", "/v2/models/add", add)
+    (sealed,) = set((tmp_path / "models").glob("?" * 64))
+    model = tmp_path / "add.onnx"
+    model.write_bytes(add)
+    digest = hashlib.sha256(add).hexdigest()
+    entry = PreloadSettings(name="add", digest=digest, path=str(model))
+
+    second = application(build_service(Settings(preload=(entry,)), tmp_path, KEY))
+    async with second.router.lifespan_context(second):
+        (said,) = caplog.messages
+
+    assert said.startswith(f"sealed model not loaded: {sealed.name}: a [[preload]]")
+    assert "'add'" in said
+    assert digest not in said
 
 
 async def test_a_fault_of_the_servers_own_is_an_internal_problem(

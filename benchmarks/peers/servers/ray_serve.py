@@ -6,6 +6,7 @@ The body of a request is the tensor's bytes, and so is the answer's.
 import signal
 import sys
 import tempfile
+from typing import Any
 
 import ray
 from engine import Model
@@ -38,7 +39,8 @@ if __name__ == "__main__":
             _temp_dir=folder,
         )
         serve.start(http_options={"host": "127.0.0.1", "port": port})
-        app = OnnxModel.options(num_replicas=workers).bind(sys.argv[4], threads)
+        deployment: Any = OnnxModel  # as its decorator makes it
+        app = deployment.options(num_replicas=workers).bind(sys.argv[4], threads)
         serve.run(app, route_prefix="/")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
+from blindai.cli.signals import uninterrupted
 from blindai.errors import BlindAIError
 
 if TYPE_CHECKING:
@@ -58,21 +59,20 @@ def run_enclave(
         for name, value in os.environ.items()
         if not name.startswith("BLINDAI_")
     }
-    with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603  this very program
-            [str(python or sys.executable), *words, "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is ours; we end it
-        )
-    with process:
-        try:
-            host, port = _await_address(process)
-            yield Running(host, port, process.pid)
-        finally:
-            _stop(process)
+    with contextlib.ExitStack() as undo:
+        with log.open("wb") as errors, uninterrupted():
+            process = subprocess.Popen(  # noqa: S603  this very program
+                [str(python or sys.executable), *words, "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is ours; we end it
+            )
+            undo.enter_context(process)
+            undo.callback(_stop, process)
+        host, port = _await_address(process)
+        yield Running(host, port, process.pid)
 
 
 def _await_address(process: subprocess.Popen[bytes]) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,3 +48,28 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
     if stopped:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put SIGINT and SIGTERM off until the context ends: to start a process, say.
+
+    One that came between its start and its name would leave it to nobody. A mask would
+    do no good: whoever is started would inherit it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python has signals interrupt the main thread alone
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

@@ -20,11 +20,13 @@ class Skipped:
 
     Attributes:
         file: Its name in the folder.
-        reason: Why it was not.
+        reason: Why it was not; it may quote the model.
+        words: What the operator may read of it, and do about it, if there is anything.
     """
 
     file: str
     reason: str
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ class Store:
         self._limits = limits
         self._folder = folder
         self._versions = Versions()
+        self._covered: list[Version] = []  # sealed, and the configuration has the name
         self._room = Room(limits, self._versions)
         self._writing = asyncio.Lock()
 
@@ -109,6 +110,10 @@ class Store:
         skipped = [Skipped(name, "none of ours") for name in self._folder.strangers]
         order = sorted(index.entries, key=lambda entry: (entry.name, entry.version))
         for entry in order:
+            if self._of_configuration(entry.name):
+                self._covered.append(Version(_info(entry, _UNKNOWN), entry=entry))
+                skipped.append(_skip_covered(entry))
+                continue
             try:
                 await self._restore(self._folder, entry)
             except BlindAIError as error:
@@ -261,11 +266,19 @@ class Store:
                 with self._room.change(name, CONFIGURATION, 0):
                     await finish(self._remove(going))
                 removed += len(going)
-        return removed
+        if covered := [e for e in self._covered if e.info.created_at < before]:
+            await finish(self._commit((), covered))
+            self._covered = [e for e in self._covered if e not in covered]
+        return removed + len(covered)
 
     def clear(self) -> None:
         """Forget all models; files stay."""
         self._versions.clear()
+        self._covered.clear()
+
+    def _of_configuration(self, name: str) -> bool:
+        held = self._versions.of(name)
+        return bool(held) and held[-1].info.owner == CONFIGURATION
 
     def _source(self, entry: Entry | None, spool: Spool) -> Source:
         if self._folder is None or entry is None:
@@ -349,6 +362,16 @@ def _owns(owner: str, version: Version) -> bool:
     if version.info.owner == CONFIGURATION:  # nobody does
         return False
     return hmac.compare_digest(owner.encode(), version.info.owner.encode())
+
+
+def _skip_covered(entry: Entry) -> Skipped:
+    """A sealed model whose name, which is no secret, the configuration has taken."""
+    return Skipped(
+        entry.file,
+        "model name: expected a free one, got one of the configuration",
+        f"a [[preload]] entry is called {entry.name!r} too, and is served; this one"
+        " stays sealed, unseen by its owner, until that entry has another name",
+    )
 
 
 def _info(entry: Entry, spec: ModelSpec, unavailable: str = "") -> ModelInfo:

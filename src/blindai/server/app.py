@@ -57,7 +57,8 @@ def create_app(
     async def lifespan(_: Application) -> AsyncIterator[None]:
         async with service:
             for skipped in service.skipped:  # the reason may quote the model
-                _log.warning("sealed model not loaded: %s", skipped.file)
+                said = ": ".join(filter(None, (skipped.file, skipped.words)))
+                _log.warning("sealed model not loaded: %s", said)
             days = settings.models.retention_days
             async with retaining(service, days, clock), beside():
                 yield

@@ -45,7 +45,7 @@ _FORMAT: Final = (
 )
 _NO_DEBUG: Final = (
     "Whoever runs the machine can read the enclave's memory. Have it started without"
-    " debug mode; send nothing until then."
+    " debug mode; do not trust it until then."
 )
 
 _FORGED_PROOF: Final = (
@@ -212,7 +212,7 @@ _TABLE: Final[Mapping[str, str]] = {
     ),
     "build": _PIN,
 }
-_OTHERWISE: Final = "Send nothing until the operator has explained it."
+_OTHERWISE: Final = "Do not trust it until the operator has explained it."
 
 
 def remedy(check: Check) -> str:

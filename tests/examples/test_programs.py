@@ -1,0 +1,158 @@
+"""An example that is interrupted ends quietly, with all that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import numpy as np
+import onnx
+import pytest
+from examples.common import ROOT
+from examples.common.graphs import FLOAT, model, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+ENDINGS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """SIGINT as a terminal leaves it; what a shell put aside, children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+STARTED = """
+import os, time
+from pathlib import Path
+def started():
+    path = Path(__file__).with_name("pid")
+    path.with_name("new").write_text(str(os.getpid()))
+    path.with_name("new").rename(path)
+    time.sleep(60)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """`examples.run double`, with an example of the test's.
+
+    Attributes:
+        folder: Where the example's programs are.
+        kept: Where its model is.
+    """
+
+    folder: Path
+    kept: Path
+
+    def write(self, name: str, text: str) -> None:
+        """Write one of the example's programs."""
+        (self.folder / name).write_text(STARTED + textwrap.dedent(text))
+
+    def interrupt(self, ending: signal.Signals) -> tuple[int, str, str]:
+        """Run it until one of the programs has started; then end it.
+
+        Returns:
+            Its exit code, and what it said on stdout and on stderr.
+        """
+        program = textwrap.dedent(f"""
+            import sys
+            from pathlib import Path
+            from examples import run
+            from examples.common import serving
+            serving.EXAMPLES = Path({str(self.folder.parent)!r})
+            serving.KEPT = Path({str(self.kept.parent)!r})
+            serving.environment = lambda _: Path(sys.executable)
+            run.main()
+        """)
+        with subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, "-c", program, "double"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+        ) as process:
+            self.await_start()
+            process.send_signal(ending)
+            said, errors = process.communicate(timeout=30)
+        return process.returncode, said, errors
+
+    def await_start(self) -> None:
+        """Wait until one of the programs has started."""
+        for _ in range(1200):
+            if (self.folder / "pid").exists():
+                return
+            time.sleep(0.05)
+        raise TimeoutError
+
+    def require_end(self) -> None:
+        """Require that the program that had started is no more."""
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((self.folder / "pid").read_text()), 0)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    made = Runner(tmp_path / "examples" / "double", tmp_path / "kept" / "double")
+    made.folder.mkdir(parents=True)
+    made.kept.mkdir(parents=True)
+    made.write("client.py", "")
+    return made
+
+
+@ENDINGS
+def test_server_and_client_end_with_the_runner(
+    runner: Runner, ending: signal.Signals
+) -> None:
+    runner.write("model.py", "")
+    two = {"two": np.array(2, np.float32)}
+    shape: dict[str, tuple[int, Sequence[int | str]]] = {"x": (FLOAT, ["n", 2])}
+    made = model([node("Mul", "x two", "y")], shape, {"y": (FLOAT, ["n", 2])}, two)
+    onnx.save(made, runner.kept / "double.onnx")
+    runner.write("client.py", "started()")
+
+    code, said, errors = runner.interrupt(ending)
+
+    assert (code, errors) == (130, "")
+    runner.require_end()
+    address = urlsplit(said.split("client.py ")[1].split()[0])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.hostname or "", address.port or 0))
+
+
+@ENDINGS
+def test_a_model_that_is_built_leaves_nothing_half_written(
+    runner: Runner, ending: signal.Signals
+) -> None:
+    runner.write(
+        "model.py",
+        """
+        from examples.common.building import main
+        def build(path, samples):
+            try:
+                path.write_bytes(b"half")
+                started()
+            finally:
+                time.sleep(0.5)  # a library that takes its time
+        main(build)
+        """,
+    )
+
+    code, _, errors = runner.interrupt(ending)
+
+    assert (code, errors) == (130, "")
+    runner.require_end()
+    assert list(runner.kept.iterdir()) == []
