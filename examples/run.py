@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
+from examples.common.programs import telling
 from examples.common.serving import names, prepare, serve
 
-from blindai.errors import BlindAIError, ConfigurationError
+from blindai.errors import ConfigurationError
 from blindai.text import printable
 
 _SHOWN = 100  # characters
@@ -24,10 +24,8 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help=", ".join(names()))
     parser.add_argument("inputs", metavar="INPUT", nargs="*", help="for the client")
     asked = parser.parse_args()
-    try:
+    with telling():
         run(asked.name, asked.inputs)
-    except BlindAIError as error:
-        sys.exit(f"error: {error}")
 
 
 def run(name: str, inputs: list[str]) -> None:

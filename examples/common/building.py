@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindai.errors import BlindAIError
+from examples.common.programs import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,8 @@ def main(build: Callable[[Path, Path], None]) -> None:
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("out", metavar="OUT.onnx", type=Path, help="where to write it")
     out: Path = parser.parse_args().out
-    try:
+    with telling():
         put(build, out)
-    except BlindAIError as error:
-        sys.exit(f"error: {error}")
     size = out.stat().st_size / 1e6
     print(f"wrote {out} ({size:.1f} MB)")
 

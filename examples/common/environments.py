@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
-from examples.common import EXAMPLES, KEPT, ROOT
+from examples.common import EXAMPLES, KEPT, ROOT, programs
 
 from blindai.errors import BlindAIError
 from blindai.text import printable
@@ -52,6 +52,24 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
         return python
     print(f"installing what {name} needs (once) ...", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _install(folder, wanted)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, NotInstalledError):
+            raise NotInstalledError(f"{name}: {error.message}") from error
+        raise
+    stamp.write_text(digest)
+    return python
+
+
+def _install(folder: Path, wanted: Path) -> None:
+    """Make an environment.
+
+    Raises:
+        NotInstalledError: If it cannot be made.
+    """
+    python = folder / "bin" / "python"
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     home = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
     below = f"import site; site.addsitedir({_HERE!r})\n"  # its .pth files count too
@@ -71,8 +89,6 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
             str(wanted),
         ]
     )
-    stamp.write_text(digest)
-    return python
 
 
 def _pins(wanted: Path) -> list[str]:
@@ -103,15 +119,7 @@ def _run(command: list[str]) -> None:
         NotInstalledError: If it fails, or takes too long.
     """
     try:
-        done = subprocess.run(  # noqa: S603  our own words
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            cwd=ROOT,
-        )
+        done = programs.run(command, _TIMEOUT_S, ROOT)
     except subprocess.TimeoutExpired as error:
         raise NotInstalledError(
             f"{command[0]}: expected to end within {_TIMEOUT_S:.0f} s, it did not"

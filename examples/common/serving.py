@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.common import EXAMPLES, KEPT, ROOT
+from examples.common import EXAMPLES, KEPT, ROOT, programs
 from examples.common.building import SAMPLES
 from examples.common.environments import environment
 
@@ -165,16 +165,12 @@ def _run(
     """
     script, *arguments = words
     try:
-        return subprocess.run(  # noqa: S603  the example's own program
+        return programs.run(
             [str(example.python), str(EXAMPLES / example.name / script), *arguments],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            text=True,
-            timeout=_TIMEOUT_S,
-            cwd=example.model.parent,  # where a client's own files go
-            env={**os.environ, **_ENVIRONMENT},
+            _TIMEOUT_S,
+            example.model.parent,  # where a client's own files go
+            output,
+            {**os.environ, **_ENVIRONMENT},
         )
     except subprocess.TimeoutExpired as error:
         raise UnbuiltError(

@@ -10,20 +10,17 @@ import sys
 
 from examples.common import ROOT
 from examples.common.environments import environment
+from examples.common.programs import telling
 from examples.common.serving import prepare
-
-from blindai.errors import BlindAIError
 
 _PAGE = "examples.demo.page"
 
 
 def main() -> None:
     """Be the program; then be the page's, in its own environment."""
-    try:
+    with telling():
         python = str(environment("demo"))
         model = str(prepare("gpt2").model)
-    except BlindAIError as error:
-        sys.exit(f"error: {error}")
     os.chdir(ROOT)  # where `examples` is found
     os.execv(python, [python, "-m", _PAGE, model, *sys.argv[1:]])  # noqa: S606  our own words
 

@@ -210,8 +210,9 @@ def test_an_environment_that_cannot_be_made_gives_pips_reason_and_is_not_used(
     (examples / "plain" / "requirements.txt").write_text("no-such-package==1.0\n")
 
     for _ in range(2):
-        with pytest.raises(NotInstalledError, match="no-such-package"):
+        with pytest.raises(NotInstalledError, match=r"^plain: .*no-such-package"):
             environment("plain", tmp_path, examples)
+        assert list((tmp_path / "plain").iterdir()) == []
 
 
 def test_what_is_locked_stays_unless_an_example_names_another_version(
