@@ -103,7 +103,7 @@ def measure(name: str, seconds: float) -> Measured:
 
 def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
     array, content = task.array(), model.read_bytes()
-    here_mib = _memory_in_process(model, array, threads)
+    here_mib = memory_in_process(model, array, threads)
     session = floor.session(content, threads)
     answer = np.asarray(session.run(None, {"x": array})[0])
     command = [sys.executable, "-m", "benchmarks.server", str(threads)]
@@ -154,7 +154,10 @@ def _url(process: Process) -> str:
 
 @contextmanager
 def _watched(process: Process) -> Iterator[list[float]]:
-    """Memory of a process and its children, again and again, in MiB."""
+    """Memory of a process and its children, again and again, in MiB.
+
+    Also when the block has ended: what takes less time than a look is weighed then.
+    """
     seen, done = [process.pss_mib()], threading.Event()
 
     def look() -> None:
@@ -165,12 +168,14 @@ def _watched(process: Process) -> Iterator[list[float]]:
     thread.start()
     try:
         yield seen
+        seen.append(process.pss_mib())
     finally:
         done.set()
         thread.join()
 
 
-def _memory_in_process(model: Path, array: Array, threads: int) -> float:
+def memory_in_process(model: Path, array: Array, threads: int) -> float:
+    """The most memory of a process that does nothing but run a model, in MiB."""
     module = "benchmarks.gallery.alone"
     file = model.with_name("input.npy")
     np.save(file, array)

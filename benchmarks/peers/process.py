@@ -130,6 +130,10 @@ class Process:
                 break
             time.sleep(0.01)
         self.popen.wait()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what it never read
+                    pipe.close()
 
     def _is_marked(self, pid: int) -> bool:
         try:

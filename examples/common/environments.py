@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -53,6 +52,24 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
         return python
     print(f"installing what {name} needs (once) ...", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _install(folder, wanted)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, NotInstalledError):
+            raise NotInstalledError(f"{name}: {error.message}") from error
+        raise
+    stamp.write_text(digest)
+    return python
+
+
+def _install(folder: Path, wanted: Path) -> None:
+    """Make an environment.
+
+    Raises:
+        NotInstalledError: If it cannot be made.
+    """
+    python = folder / "bin" / "python"
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     home = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
     below = f"import site; site.addsitedir({_HERE!r})\n"  # its .pth files count too
@@ -72,8 +89,6 @@ def environment(name: str, kept: Path = KEPT, examples: Path = EXAMPLES) -> Path
             str(wanted),
         ]
     )
-    stamp.write_text(digest)
-    return python
 
 
 def _pins(wanted: Path) -> list[str]:
@@ -104,7 +119,7 @@ def _run(command: list[str]) -> None:
         NotInstalledError: If it fails, or takes too long.
     """
     try:
-        done = programs.run(command, cwd=ROOT, timeout_s=_TIMEOUT_S, stop=signal.SIGINT)
+        done = programs.run(command, cwd=ROOT, timeout_s=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise NotInstalledError(
             f"{command[0]}: expected to end within {_TIMEOUT_S:.0f} s, it did not"

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.common import KEPT
+from examples.common import KEPT, programs
 
 from blindai.errors import BlindAIError
 from blindai.text import printable
@@ -197,12 +197,13 @@ def _run(package: Package, folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours; we end it
         ) as process,
     ):
         try:
             code = _await(process, folder, give_up)
         except BaseException:
-            process.kill()
+            programs.end(process)
             raise
     if code:
         raise FetchError(_reason(package, tool, said.read_text(errors="replace")))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from blindai.cli.exits import Exit
 from blindai.cli.signals import interruptible, uninterrupted
-from blindai.errors import BlindAIError
+from blindai.errors import BlindAIError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,8 @@ def ended() -> Iterator[None]:
             yield
     except BlindAIError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # a full disk, say
+        sys.exit(f"error: {error.filename or 'a file'}: {reason(error)}")
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
 
@@ -43,7 +45,6 @@ def run(
     timeout_s: float,
     output: int | None = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
-    stop: signal.Signals = signal.SIGTERM,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; if this one is interrupted, have it end in order.
 
@@ -56,7 +57,6 @@ def run(
         timeout_s: How long it may take.
         output: Where what it says goes, as `subprocess.run` has it.
         env: Its environment; this one's if not given.
-        stop: What it tidies up after, and whoever it started.
 
     Raises:
         TimeoutExpired: If it takes longer.
@@ -74,17 +74,22 @@ def run(
                 start_new_session=True,
             )
             undo.enter_context(process)
-            undo.callback(_end, process, stop)
+            undo.callback(_end, process)
         out, err = process.communicate(timeout=timeout_s)
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
-def _end(process: subprocess.Popen[str], stop: signal.Signals) -> None:
-    """End a process that still runs, and all that it started, which is in its group."""
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process that still runs, and all that it started, which is in its group.
+
+    As Ctrl-C does first, after which all tidy up; what a shell runs in the background
+    ignores that.
+    """
     if process.poll() is not None:
         return
-    for number in (stop, signal.SIGKILL):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
+            return

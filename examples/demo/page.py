@@ -30,7 +30,7 @@ from starlette.middleware import Middleware
 
 from blindai.cli.signals import interruptible
 from blindai.client.policies import SimulationWarning
-from blindai.errors import BlindAIError
+from blindai.errors import BlindAIError, ConfigurationError
 from blindai.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -168,8 +168,21 @@ def show(page: gr.Blocks, port: int | None) -> str:
     Args:
         page: What to show.
         port: Where; the first free one from 7860 on if None.
+
+    Raises:
+        ConfigurationError: If nobody can listen there.
     """
+    try:
+        return _launch(page, port)
+    except (OSError, OverflowError) as error:
+        where = "from 7860 on" if port is None else f"at --port {port}"
+        raise ConfigurationError(f"expected a free port {where}, got none") from error
+
+
+def _launch(page: gr.Blocks, port: int | None) -> str:
+    """Listen; the address."""
     sans, mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
+    url: str
     _, url, _ = page.launch(
         server_name="127.0.0.1",
         server_port=port,

@@ -325,6 +325,22 @@ def test_a_server_that_is_gone_is_told(browser: Chrome, model: Path) -> None:
         visitor.picture("gone.png")
 
 
+@pytest.mark.parametrize("port", ["taken", "70000"])
+def test_a_port_that_nobody_can_listen_at_is_named(
+    page: Page, model: Path, port: str
+) -> None:
+    named = str(urlsplit(page.url).port) if port == "taken" else port
+    command = [sys.executable, "-m", "examples.demo.page", str(model), "--port", named]
+
+    done = subprocess.run(  # noqa: S603  the page itself
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    said = f"error: expected a free port at --port {named}, got none\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+
+
 def test_the_page_loads_nothing_from_elsewhere(browser: Chrome, page: Page) -> None:
     browser.get_log("performance")  # what was before
     visitor = visit(browser, page)

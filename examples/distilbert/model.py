@@ -129,8 +129,11 @@ def accuracy(model: Sentiment, rows: Sequence[Review]) -> float:
     return right / len(rows)
 
 
-def exported(model: Sentiment) -> onnx.ModelProto:
-    """The network as ONNX, of any number of texts and tokens."""
+def exported(model: torch.nn.Module) -> onnx.ModelProto:
+    """A network that takes ids and a mask as ONNX, of any number of texts and tokens.
+
+    Also one of transformers': what it calls its inputs does not matter.
+    """
     buffer = io.BytesIO()
     # Two tensors: one that is given twice is exported as one input for both.
     ids = torch.arange(14).reshape(2, 7)
@@ -144,7 +147,7 @@ def exported(model: Sentiment) -> onnx.ModelProto:
         opset_version=OPSET,
         input_names=["ids", "mask"],
         output_names=["scores"],
-        dynamic_shapes={"ids": sizes, "mask": sizes},
+        dynamic_shapes=(sizes, sizes),
         verbose=False,
     )
     program.save(buffer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from examples.common import EXAMPLES, KEPT, ROOT
+from examples.common.environments import environment
 from examples.common.serving import Example, serve
 from examples.conftest import Served
 
@@ -84,6 +85,32 @@ def test_a_megabyte_of_text_is_refused(small: Served) -> None:
         pytest.raises(BlindAIError, match="expected"),
     ):
         client.predict("distilbert", ["very " * 250_000])
+
+
+PUBLISHED = """
+import numpy as np, onnxruntime, torch
+from examples.distilbert.model import exported
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
+size = DistilBertConfig(n_layers=2, dim=64, hidden_dim=128, n_heads=4)
+network = DistilBertForSequenceClassification(size).eval()
+session = onnxruntime.InferenceSession(exported(network).SerializeToString())
+ids = torch.randint(1, 1000, (3, 5))
+mask = torch.tensor([[1] * 5, [1] * 3 + [0] * 2, [1] * 4 + [0]])
+with torch.no_grad():
+    wanted = network(ids, mask).logits.numpy()
+(got,) = session.run(None, {"ids": ids.numpy(), "mask": mask.numpy()})
+np.testing.assert_allclose(got, wanted, atol=1e-5)
+"""
+
+
+@pytest.mark.slow
+def test_the_published_architecture_is_exported_as_the_readme_says() -> None:
+    subprocess.run(  # noqa: S603  our own program
+        [str(environment("distilbert")), "-c", PUBLISHED],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 @pytest.mark.slow

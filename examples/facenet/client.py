@@ -9,6 +9,8 @@ import blindai
 def main() -> None:
     """Send photos as files; whoever runs the enclave sees neither them nor answers."""
     url, first, *others = sys.argv[1:]
+    if not others:
+        sys.exit("expected two photos or more, got one")
     # A real enclave: policy="policy.toml" in place of simulation=True.
     with blindai.connect(url, simulation=True) as client:
         for other in others:

@@ -50,3 +50,8 @@ def test_a_photo_without_a_face_is_refused_in_words(
 
     with pytest.raises(UnbuiltError, match="expected a face, got none"):
         served.ask(served.example.samples[0], grey)
+
+
+def test_one_photo_alone_is_refused_in_words(served: Served) -> None:
+    with pytest.raises(UnbuiltError, match="expected two photos or more, got one"):
+        served.ask(served.example.samples[0])

@@ -58,6 +58,10 @@ def graph(weights: Weights) -> onnx.ModelProto:
     questions = pipeline.text("question")
     given = pipeline.input("max_tokens", "INT64", [1])
     nodes = questions.graph
+    some = nodes.op("Greater", nodes.op("Size", questions), 0)
+    questions = nodes.require(
+        questions, some, "question: expected one or more, got none"
+    )
     vocabulary = weights.vocabulary()
     frame = Frame(before=None, after=None, padding=STOP, length=MOST_QUESTION)
     asked = text.byte_pairs(questions, vocabulary, frame=frame)

@@ -59,3 +59,11 @@ def test_a_megabyte_of_text_is_refused(served: Served) -> None:
         pytest.raises(BlindAIError, match="expected"),
     ):
         client.predict("gpt2", {"question": ["a" * 1_000_000], "max_tokens": [5]})
+
+
+def test_no_question_at_all_is_refused_in_words(served: Served) -> None:
+    with (
+        blindai.connect(served.url, simulation=True) as client,
+        pytest.raises(BlindAIError, match="question: expected one or more, got none"),
+    ):
+        client.predict("gpt2", {"question": [], "max_tokens": [5]})

@@ -21,8 +21,8 @@ import torch
 from examples.common.archives import read_one
 from examples.common.building import main
 from examples.common.checking import check_export
-from examples.common.graphs import FLOAT, STRING, model, node
 from examples.common.packages import DEBIAN, Package
+from examples.neural_random_forest.graph import Layers, graph
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -180,6 +180,17 @@ class NeuralForest(torch.nn.Module):
         """Columns as it takes them."""
         return torch.from_numpy((x - self.mean) / self.deviation)
 
+    def layers(self) -> Layers:
+        """Its numbers, as the graph has them."""
+        named = ("first", "first_bias", "second_bias", "says")
+        return Layers(
+            mean=self.mean,
+            deviation=self.deviation,
+            path=(self.second * self.mask).detach().numpy(),
+            least=LEAST,
+            **{name: getattr(self, name).detach().numpy() for name in named},
+        )
+
 
 def trained(values: NDArray[np.float32]) -> torch.nn.Parameter:
     """A parameter that begins with these values."""
@@ -247,103 +258,6 @@ def report(name: str, probability: NDArray[np.float64], bad: NDArray[np.bool_]) 
     print(f"{name:22} {right:6.1%}    {area:.3f} ({low:.3f} to {high:.3f})")
 
 
-def graph(
-    data: Applications, forest: RandomForestClassifier, network: NeuralForest
-) -> onnx.ModelProto:
-    """Both, behind one encoding: twenty fields to two probabilities."""
-    fields = dict(zip(data.names, data.values, strict=True))
-    weights = {
-        "one": np.array([1], np.int64),
-        "two": np.array([1, 2], np.int64),
-        "bad": np.array(1, np.int64),
-        "half": np.array(0.5, np.float32),
-        "mean": network.mean,
-        "deviation": network.deviation,
-        "low": np.array(LEAST, np.float32),
-        "high": np.array(1 - LEAST, np.float32),
-        "path": (network.second * network.mask).detach().numpy(),
-    }
-    for name in ("first", "first_bias", "second_bias", "says"):
-        weights[name] = getattr(network, name).detach().numpy()
-    nodes = [
-        *(encoding(name, may) for name, may in fields.items()),
-        node("Concat", " ".join(f"{name}_columns" for name in fields), "x", axis=1),
-        ensemble(forest),
-        node("Gather", "forest_both bad", "forest", axis=1),
-        node("Sub", "x mean", "centred"),
-        node("Div", "centred deviation", "scaled"),
-        node("Einsum", "scaled first", "first_sums", equation="nf,tsf->nts"),
-        node("Add", "first_sums first_bias", "first_moved"),
-        node("Tanh", "first_moved", "splits"),
-        node("Einsum", "splits path", "second_sums", equation="nts,tls->ntl"),
-        node("Add", "second_sums second_bias", "second_moved"),
-        node("Tanh", "second_moved", "leaves"),
-        node("Mul", "leaves half", "halved"),
-        node("Add", "halved half", "reached"),
-        node("Mul", "reached says", "said"),
-        node("ReduceSum", "said two", "total", keepdims=0),
-        node("Clip", "total low high", "neural"),
-    ]
-    rows = ["applications"]
-    return model(
-        nodes,
-        {name: (STRING if may else FLOAT, rows) for name, may in fields.items()},
-        {"forest": (FLOAT, rows), "neural": (FLOAT, rows)},
-        weights,
-    )
-
-
-def encoding(name: str, may: list[str]) -> onnx.NodeProto:
-    """One field's columns; a word that may not stand there is an error."""
-    if not may:
-        return node("Unsqueeze", f"{name} one", f"{name}_columns")
-    words: dict[str, Any] = {"cats_strings": may, "zeros": 0, "domain": "ai.onnx.ml"}
-    return node("OneHotEncoder", name, f"{name}_columns", **words)
-
-
-def ensemble(forest: RandomForestClassifier) -> onnx.NodeProto:
-    """The forest as ONNX's TreeEnsembleClassifier: `x` to `forest_both`."""
-    nodes: dict[str, list[Any]] = {}
-    leaves: dict[str, list[Any]] = {}
-    for number, tree in enumerate(forest.estimators_):
-        found = tree.tree_
-        for at in range(found.node_count):
-            left, right = int(found.children_left[at]), int(found.children_right[at])
-            add(
-                nodes,
-                nodes_treeids=number,
-                nodes_nodeids=at,
-                nodes_modes="BRANCH_LEQ" if left >= 0 else "LEAF",
-                nodes_featureids=max(int(found.feature[at]), 0),
-                nodes_values=float(found.threshold[at]),
-                nodes_truenodeids=max(left, 0),
-                nodes_falsenodeids=max(right, 0),
-            )
-            for label, share in enumerate(found.value[at, 0]) if left < 0 else ():
-                add(
-                    leaves,
-                    class_treeids=number,
-                    class_nodeids=at,
-                    class_ids=label,
-                    class_weights=float(share) / len(forest.estimators_),
-                )
-    return node(
-        "TreeEnsembleClassifier",
-        "x",
-        "forest_label forest_both",
-        domain="ai.onnx.ml",
-        classlabels_int64s=[0, 1],
-        **nodes,
-        **leaves,
-    )
-
-
-def add(table: dict[str, list[Any]], **row: object) -> None:
-    """Append a row to a table of columns."""
-    for name, value in row.items():
-        table.setdefault(name, []).append(value)
-
-
 def check(
     path: Path,
     data: Applications,
@@ -383,16 +297,17 @@ def build(path: Path, samples: Path) -> None:
     with torch.no_grad():
         neural = network(network.scaled(test)).double().numpy()
     report("neural random forest", neural, truth)
-    onnx.save(graph(data, forest, network), path)
+    fields = dict(zip(data.names, data.values, strict=True))
+    onnx.save(graph(fields, forest, network.layers()), path)
     check(path, data, forest, network)
     for number, at in enumerate(rows.test[[0, 1]], start=1):
-        fields = {
+        application = {
             name: value if may else float(value)
             for name, may, value in zip(
                 data.names, data.values, data.rows[at], strict=True
             )
         }
-        text = json.dumps(fields, indent=2) + "\n"
+        text = json.dumps(application, indent=2) + "\n"
         (samples / f"application-{number}.json").write_text(text)
 
 

@@ -50,10 +50,20 @@ def test_a_missing_field_is_named(served: Served, tmp_path: Path) -> None:
         served.ask(changed(served, tmp_path, age=None))
 
 
-def test_a_word_that_no_application_has_is_refused(
-    served: Served, tmp_path: Path
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("housing", "castle", "housing: expected 'rent' or 'own' or 'for free', got"),
+        ("job", "", "job: expected 'unemp/unskilled non res' or "),
+        ("duration", float("nan"), "duration: expected a finite number, got another"),
+        ("age", float("-inf"), "age: expected a finite number, got another"),
+        ("age", "old", "'age': expected numbers"),
+    ],
+)
+def test_what_no_application_has_is_refused_and_named(
+    served: Served, tmp_path: Path, field: str, value: float | str, message: str
 ) -> None:
-    with pytest.raises(UnbuiltError, match="Error"):
-        served.ask(changed(served, tmp_path, housing="castle"))
+    with pytest.raises(UnbuiltError, match=message):
+        served.ask(changed(served, tmp_path, **{field: value}))
 
     assert len(score(served, served.example.samples[0])) == 2  # it still serves

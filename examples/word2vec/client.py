@@ -26,6 +26,8 @@ def main() -> None:
                 print(f"  {cosine:.2f}  {article.decode()}")
         if not cosines.any():
             print("  none of these words is known")
+        elif cosines.max() <= 0:
+            print("  no article is near")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ import pyarrow.parquet
 from examples.common.archives import read
 from examples.common.building import main
 from examples.common.checking import check_export
-from examples.common.graphs import FLOAT, STRING, model, node
+from examples.common.graphs import FLOAT, INT64, STRING, model, node
 from examples.common.packages import WHEEL, Package
 from gensim.models import KeyedVectors
 
 from blindai.errors import ConfigurationError
+from blindai.pipelines import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,7 @@ WORDS = 100_000
 ARTICLES = 3
 """How many are given for a query."""
 SNIPPET = 90  # characters of an article that are shown
+MOST_QUERIES, MOST_CHARACTERS = 64, 1000  # the latter of each
 PUNCTUATION = '?!.,;:"()/'
 LOWER = {"case_change_action": "LOWER", "locale": "C"}
 """The C locale is there on every machine; it lowers the letters A to Z."""
@@ -195,6 +197,31 @@ def splitting(source: str, target: str) -> list[onnx.NodeProto]:
     return nodes
 
 
+def pipeline(search: Search) -> onnx.ModelProto:
+    """The search, of as many queries, and as long ones, as people ask.
+
+    A query of nothing but marks is as many words: what is not bounded takes memory.
+    """
+    whole = Pipeline()
+    query = whole.text("query")
+    ops = query.graph
+    count = ops.op("Size", query)
+    some = ops.op("Equal", count, ops.op("Clip", count, 1, MOST_QUERIES))
+    query = ops.require(
+        query, some, f"query: expected 1 to {MOST_QUERIES} of them, got another number"
+    )
+    short = ops.op("RegexFullMatch", query, pattern=f"(?s).{{0,{MOST_CHARACTERS}}}")
+    least = ops.op("ReduceMin", ops.op("Cast", short, to=INT64))
+    query = ops.require(
+        query,
+        ops.op("Equal", least, 1),
+        f"query: expected at most {MOST_CHARACTERS} characters, got more",
+    )
+    articles, scores = whole.run(graph(search), query)
+    whole.give(articles=articles, scores=scores)
+    return whole.model()
+
+
 def check(path: Path, search: Search, kv: KeyedVectors, weights: list[float]) -> None:
     """Hold the graph against gensim: the same articles, with the same scores."""
     known = dict(zip(kv.index_to_key, weights, strict=True))
@@ -221,7 +248,7 @@ def build(path: Path, samples: Path) -> None:
     weights = weigh(words, articles)
     search = prepare(kv, weights)
     print(f"{len(words)} words, {len(articles)} articles")
-    onnx.save(graph(search), path)
+    onnx.save(pipeline(search), path)
     check(path, search, kv, list(weights))
 
 

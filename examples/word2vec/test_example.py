@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import blindai
+from blindai.errors import InvalidRequestError
+
 if TYPE_CHECKING:
     from examples.conftest import Served
 
@@ -39,9 +42,40 @@ def test_a_query_without_a_known_word_finds_nothing(served: Served, query: str) 
     assert served.ask(query) == [query, "  none of these words is known"]
 
 
+def test_a_query_that_no_article_is_near_is_said_so(served: Served) -> None:
+    assert served.ask("é") == ["é", "  no article is near"]
+
+
 def test_queries_are_answered_one_by_one(served: Served) -> None:
     first, second = "cricket", "interest rates"
 
     both = served.ask(first, second)
 
     assert both == [*served.ask(first), *served.ask(second)]
+
+
+@pytest.mark.filterwarnings("ignore:this enclave is SIMULATED")
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        ([200_000 * "word "], "at most 1000 characters, got more"),
+        (["é" * 1001], "at most 1000 characters, got more"),
+        (["interest", 1_000_000 * ","], "at most 1000 characters, got more"),
+        (65 * ["cricket"], "1 to 64 of them, got another number"),
+        ([], "1 to 64 of them, got another number"),
+    ],
+)
+def test_more_than_people_ask_is_refused_in_words(
+    served: Served, queries: list[str], message: str
+) -> None:
+    with (
+        blindai.connect(served.url, simulation=True) as client,
+        pytest.raises(InvalidRequestError, match=message),
+    ):
+        client.predict("word2vec", queries)
+
+
+def test_as_much_as_may_be_is_answered(served: Served) -> None:
+    queries = 64 * [500 * "é,"]
+
+    assert len(served.ask(*queries)) == 64 * 2

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import onnx
 import pytest
 from benchmarks.gallery.__main__ import memory, models, times
-from benchmarks.gallery.measure import Found, Measured
+from benchmarks.gallery.measure import Found, Measured, memory_in_process
 from benchmarks.gallery.tasks import TASKS
 from benchmarks.measure import Times
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Numbers in float32 tensors that are no weights: a mask, the places of cells, anchors
 # and strides, scales of residuals.
@@ -81,6 +85,17 @@ def test_memory_is_beside_the_files_size_in_the_same_unit() -> None:
     row = memory([measured(20.0, 21.0, 22.0)])[-1]
 
     assert row == "| FaceNet | 100 | 100 | 200 | 110 | 210 |"
+
+
+def test_a_model_that_is_quick_is_weighed_with_the_runtime_that_ran_it(
+    tmp_path: Path,
+) -> None:
+    task, model = TASKS["m5"], tmp_path / "m5.onnx"
+    model.write_bytes(task.content())
+
+    least = min(memory_in_process(model, task.array(), 1) for _ in range(3))
+
+    assert least > 2 * model.stat().st_size / 2**20 + 20  # ONNX Runtime alone has 20
 
 
 def test_all_ten_are_there() -> None:
