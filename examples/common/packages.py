@@ -191,25 +191,16 @@ def _run(package: Package, folder: Path) -> None:
     said = folder / "said"
     with (
         said.open("wb") as output,
-        subprocess.Popen(  # noqa: S603  arguments are ours, and no shell reads them
-            [program, *words],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is ours; we end it
+        programs.started(
+            [program, *words], cwd=folder, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
-        try:
-            code = _await(process, folder, give_up)
-        except BaseException:
-            programs.end(process)
-            raise
+        code = _await(process, folder, give_up)
     if code:
         raise FetchError(_reason(package, tool, said.read_text(errors="replace")))
 
 
-def _await(process: subprocess.Popen[bytes], folder: Path, give_up: float) -> int:
+def _await(process: subprocess.Popen[str], folder: Path, give_up: float) -> int:
     """The exit code, once there is one.
 
     Raises:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from blindai.cli.exits import Exit
 from blindai.cli.signals import interruptible, uninterrupted
@@ -38,6 +38,43 @@ def ended() -> Iterator[None]:
         sys.exit(Exit.INTERRUPTED)
 
 
+@contextlib.contextmanager
+def started(
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    stdout: IO[bytes] | int | None,
+    stderr: int | None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a program, which ends with the context at the latest.
+
+    It gets a session of its own: Ctrl-C is ours, and we have it end in order.
+
+    Args:
+        words: The program, and its arguments.
+        cwd: Where it runs.
+        stdout: Where its output goes, as `subprocess` has it.
+        stderr: Where its errors go, likewise.
+        env: Its environment; this one's if not given.
+    """
+    with contextlib.ExitStack() as undo:
+        with uninterrupted():
+            process = subprocess.Popen(  # noqa: S603  our own words
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+            )
+            undo.enter_context(process)
+            undo.callback(_end, process)
+        yield process
+
+
 def run(
     words: Sequence[str],
     *,
@@ -48,8 +85,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; if this one is interrupted, have it end in order.
 
-    It gets a session of its own: Ctrl-C is ours, and `subprocess.run` would kill it a
-    quarter of a second later, with half of what it writes left.
+    `subprocess.run` would kill it a quarter of a second after Ctrl-C, with half of what
+    it writes left.
 
     Args:
         words: The program, and its arguments.
@@ -61,20 +98,7 @@ def run(
     Raises:
         TimeoutExpired: If it takes longer.
     """
-    with contextlib.ExitStack() as undo:
-        with uninterrupted():
-            process = subprocess.Popen(  # noqa: S603  our own words
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                text=True,
-                cwd=cwd,
-                env=env,
-                start_new_session=True,
-            )
-            undo.enter_context(process)
-            undo.callback(_end, process)
+    with started(words, cwd=cwd, stdout=output, stderr=output, env=env) as process:
         out, err = process.communicate(timeout=timeout_s)
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
