@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-import uvicorn
+from blindai.server.sleeping import SleepingServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    import uvicorn
 
-class DrainingServer(uvicorn.Server):
-    """uvicorn's, which at the first signal stops accepting and lets requests end.
+
+class DrainingServer(SleepingServer):
+    """One that at the first signal stops accepting and lets requests end.
 
     The second signal, whichever it is, ends the process as it would any other.
     """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from blindai.server.observability.metrics import CONTENT_TYPE
+from blindai.server.sleeping import SleepingServer
 
 if TYPE_CHECKING:
     import socket
@@ -55,7 +56,7 @@ class OperatorsApp:
                 await _answer(send, 404, b"")
 
 
-class _Beside(uvicorn.Server):
+class _Beside(SleepingServer):
     """A second server in the process: signals are the first one's."""
 
     @contextlib.contextmanager
