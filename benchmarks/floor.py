@@ -100,14 +100,14 @@ def _sealed(connection: socket.socket, given: memoryview) -> Ask:
         sent()
         yield _receive(connection)
 
-    return asking(given, exchange)
+    ask = asking(exchange)
+    return lambda: b"".join(ask([given]))
 
 
-def asking(given: memoryview, exchange: Exchange) -> Ask:
-    """The asking end: all that sealing takes there.
+def asking(exchange: Exchange) -> Callable[[list[Bytes]], list[Bytes]]:
+    """What takes a message in pieces, and gives the answer's: all that sealing takes.
 
     Args:
-        given: What is asked.
         exchange: Sends a sealed message, says so, and gives the sealed answer.
     """
     ahead: list[ohttp_chunked.RequestSealer] = []
@@ -115,13 +115,13 @@ def asking(given: memoryview, exchange: Exchange) -> Ask:
     def prepare() -> None:
         ahead.append(ohttp_chunked.RequestSealer(KEY.config))
 
-    def ask() -> Bytes:
+    def ask(message: list[Bytes]) -> list[Bytes]:
         sealer = ahead.pop()
         opener = ohttp_chunked.ResponseOpener(sealer.encapsulation)
         opened: list[Bytes] = []
-        for piece in exchange(sealer.whole([given]), prepare):
+        for piece in exchange(sealer.whole(message), prepare):
             opened += opener.feed(piece)
-        return b"".join((*opened, opener.finish()))
+        return [*opened, opener.finish()]
 
     prepare()
     return ask

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SECONDS = 20.0  # a comparison, from which on figures count
-_FLOORS = {"floor": "floor", "http": "floor with HTTP"}
+_FLOORS = {"floor": "sealing's floor", "protocol": "the protocol's"}
 _GOALS = ((10.0, 1.03), (1.0, 1.10))  # ms in process, and how many times that sealed
 
 
@@ -110,7 +110,7 @@ def _verdict(found: Found, goal: float) -> str:
     missed = [
         title for floor, title in _FLOORS.items() if getattr(found, floor).p50 > most
     ]
-    return f"missed, by the {missed[0]} too" if missed else "**missed**"
+    return f"missed, by {missed[0]} too" if missed else "**missed**"
 
 
 def _cell(times: Times) -> str:

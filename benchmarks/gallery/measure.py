@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import blindai
-from benchmarks import floor, http_floor
+from benchmarks import floor, protocol_floor
 from benchmarks.gallery.tasks import TASKS
 from benchmarks.measure import Times, alternate
 from benchmarks.peers import registry, subjects
@@ -53,7 +53,7 @@ class Found:
         here: ONNX Runtime, in the process that measures.
         sealed: `client.predict`, to the answer's numbers.
         floor: The same over bare sockets, with nothing around it but sealing.
-        http: The same by HTTP, with a process of the model's own, and sealing.
+        protocol: All that the protocol takes, and a process of the model's own.
         pairs: How often.
         here_mib: The most memory of a process that has only run the model.
         sealed_mib: The most memory of all of the server's processes.
@@ -62,7 +62,7 @@ class Found:
     here: Times
     sealed: Times
     floor: Times
-    http: Times
+    protocol: Times
     pairs: int
     here_mib: float
     sealed_mib: float
@@ -112,7 +112,7 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
         with (
             blindai.connect(url, simulation=True, timeout=_TIMEOUT_S) as client,
             floor.bare(content, array, threads, sealed=True) as bare,
-            http_floor.served(content, array, threads, answer.nbytes) as served,
+            protocol_floor.served(content, array, threads, answer.size) as served,
         ):
 
             def here() -> Array:
@@ -127,7 +127,7 @@ def _compared(model: Path, task: Task, threads: int, seconds: float) -> Found:
             del content
             np.testing.assert_allclose(answers[-1], answer, rtol=1e-3, atol=1e-3)
             pairs = _pairs(here, seconds)
-            ways = {"here": here, "sealed": sealed, "floor": bare, "http": served}
+            ways = {"here": here, "sealed": sealed, "floor": bare, "protocol": served}
             times = alternate(ways, pairs, _WARM)
     return Found(**times, pairs=pairs, here_mib=here_mib, sealed_mib=max(most))
 

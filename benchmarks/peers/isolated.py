@@ -66,7 +66,7 @@ class _Process:
         self._memory = mmap.mmap(descriptor, array.nbytes)
         self._end, other = socket.socketpair()
         context = multiprocessing.get_context("fork")  # the descriptor goes along
-        told = (other, descriptor, task.content(), array, threads)
+        told = (self._end, other, descriptor, task.content(), array, threads)
         context.Process(target=_serve, args=told, daemon=True).start()
         other.close()
         os.close(descriptor)
@@ -93,12 +93,14 @@ class _Process:
 
 
 def _serve(
+    other: socket.socket,
     end: socket.socket,
     descriptor: int,
     content: bytes,
     like: Array,
     threads: int,
 ) -> None:
+    other.close()  # so that this process ends with the one that asks
     running = session(content, threads)
     shared = mmap.mmap(descriptor, like.nbytes)
     array = np.frombuffer(shared, like.dtype).reshape(like.shape)

@@ -42,9 +42,9 @@ def test_each_has_the_weights_of_the_published_one(name: str) -> None:
 
 def measured(here: float, sealed: float, other: float) -> Measured:
     """One of a model, whose medians with one thread and with two are given."""
-    alone, floor, http = (Times(each * here, here) for each in (1.0, 1.02, 1.08))
-    one = Found(alone, Times(sealed, sealed), floor, http, 10, 100.0, 200.0)
-    two = Found(alone, Times(other, other), floor, http, 10, 110.0, 210.0)
+    alone, floor, protocol = (Times(each * here, here) for each in (1.0, 1.02, 1.08))
+    one = Found(alone, Times(sealed, sealed), floor, protocol, 10, 100.0, 200.0)
+    two = Found(alone, Times(other, other), floor, protocol, 10, 110.0, 210.0)
     return Measured("facenet", 104.8576, {1: one, 2: two}, Times(30.0, 31.0))
 
 
@@ -52,7 +52,7 @@ def measured(here: float, sealed: float, other: float) -> Measured:
     ("here", "sealed", "other", "words"),
     [
         (20.0, 20.5, 20.5, "<= 1.03x: met"),
-        (20.0, 20.7, 20.7, "<= 1.03x: missed, by the floor with HTTP too"),
+        (20.0, 20.7, 20.7, "<= 1.03x: missed, by the protocol's too"),
         (5.0, 5.4, 5.6, "<= 1.10x (1): met; <= 1.10x (2): **missed**"),
         (0.5, 5.0, 5.0, "none"),
     ],

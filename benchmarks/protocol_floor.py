@@ -1,9 +1,10 @@
-"""The least that HTTP and a process of the model's own cost, beside the sealing.
+"""The least that the whole protocol costs, and a process of the model's own.
 
-blindai's HTTP server and its client's connection, the protocol's sealing, and a process
-that runs the model (`peers.isolated`). Nothing else: no HTTP inside the seal, no JSON,
-no key of anybody's, no replay cache, no queue, no sandbox, no check of what the model's
-process says. What comes back is zeros, as many as the model gives.
+What the protocol prescribes is done on both ends, by blindai's own code for it: HTTP,
+the sealing, Binary HTTP and Open Inference inside. A process runs the model
+(`peers.isolated`). Nothing else is: no route, no key of anybody's, no quota, no replay
+cache, no date, no digest, no queue, no sandbox, no check of what the model's process
+says. What comes back is zeros, as many as the model gives.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import numpy as np
@@ -27,7 +28,8 @@ from benchmarks.floor import KEY, asking
 from benchmarks.peers.isolated import Processes
 from blindai.client.direct import DirectWire
 from blindai.client.streams import as_sync
-from blindai.protocol import ohttp_chunked
+from blindai.protocol import bhttp, ohttp_chunked, tensors
+from blindai.protocol.bhttp_decoder import RequestDecoder, ResponseDecoder
 from blindai.server.process import keep_heap
 from blindai.server.serve import Listen, bind, build_server
 
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from blindai.protocol.chunk_writers import WholeWriter
     from blindai.server.asgi import Receive, Scope, Send
 
-_PIECE_BYTES = 1 << 20  # of an answer, sealed at a time
+_BINARY: Final = {"binary_data_output": True}
+_JSON_BYTES: Final = tensors.HEADER_LENGTH.lower().encode()
+_PIECE_BYTES: Final = 1 << 20  # of an answer, sealed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,14 @@ class _Told:
         dtype: Of its input.
         shape: Of its input.
         threads: Of ONNX Runtime.
-        answer_bytes: How much it gives.
+        answers: How many numbers it gives.
     """
 
     model: str
     dtype: str
     shape: tuple[int, ...]
     threads: int
-    answer_bytes: int
+    answers: int
 
     def content(self) -> bytes:
         """The model."""
@@ -80,33 +84,48 @@ class _Sending(httpx.SyncByteStream):
 
 
 @contextmanager
-def served(
-    content: bytes, array: Array, threads: int, answer_bytes: int
-) -> Iterator[Ask]:
+def served(content: bytes, array: Array, threads: int, answers: int) -> Iterator[Ask]:
     """A server with a model; gives what sends it the input `x`.
 
     Args:
         content: The model.
         array: What is sent.
         threads: Of ONNX Runtime.
-        answer_bytes: How much comes back.
+        answers: How many numbers come back, of four bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "model.onnx")
         model.write_bytes(content)
         shape = array.shape
-        told = _Told(str(model), array.dtype.name, shape, threads, answer_bytes)
+        told = _Told(str(model), array.dtype.name, shape, threads, answers)
         words = json.dumps(dataclasses.asdict(told))
-        command = [sys.executable, "-m", "benchmarks.http_floor", words]
+        command = [sys.executable, "-m", "benchmarks.protocol_floor", words]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  our own module
             try:
                 port = int(process.stdout.readline()) if process.stdout else 0
                 url = httpx.URL(f"http://127.0.0.1:{port}/")
                 with DirectWire(url) as wire:
-                    given = np.ascontiguousarray(array).reshape(-1).data.cast("B")
-                    yield asking(given, _exchange(wire, url))
+                    yield _asking(wire, url, array)
             finally:
                 process.terminate()
+
+
+def _asking(wire: DirectWire, url: httpx.URL, array: Array) -> Ask:
+    exchange = asking(_exchange(wire, url))
+
+    def ask() -> Bytes:
+        given = tensors.Tensor.of("x", array)
+        asked = tensors.InferRequest(inputs=(given,), parameters=_BINARY)
+        body = tensors.encode_request(asked)
+        head = bhttp.RequestHead(
+            b"POST", b"https", b"localhost", b"/v2/models/m/infer", _fields(body)
+        )
+        start = bhttp.encode_whole_request_head(head, body.content_length)
+        answer = _read(ResponseDecoder(), exchange([start, *body.buffers]))
+        response = tensors.parse_response(b"".join(answer.content), answer.json_bytes)
+        return response.outputs[0].array.data
+
+    return ask
 
 
 def _exchange(
@@ -134,20 +153,23 @@ class _Least:
 
     def __init__(self, told: _Told) -> None:
         self._processes = Processes(told, 1, told.threads)
-        self._answer = bytes(told.answer_bytes)
+        self._answer = np.zeros(told.answers, np.float32)
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         opener = ohttp_chunked.RequestOpener({KEY.key_id: KEY})
-        pieces: list[bytes] = []
+        pieces: list[Bytes] = []
         more = True
         while more:
             message = await receive()
             pieces += opener.feed(message.get("body", b""))
             more = message.get("more_body", False)
-        pieces.append(opener.finish())
-        await self._processes.run(pieces)
+        request = _read(RequestDecoder(), [*pieces, opener.finish()])
+        asked = tensors.parse_request(request.content, request.json_bytes)
+        await self._processes.run(
+            [each.array.reshape(-1).data.cast("B") for each in asked.inputs]
+        )
         sealer = ohttp_chunked.ResponseSealer(opener.encapsulation, os.urandom(32))
-        reply = sealer.whole([self._answer], _PIECE_BYTES)
+        reply = sealer.whole(self._reply(asked), _PIECE_BYTES)
         headers = [
             (b"content-type", ohttp_chunked.RESPONSE_TYPE.encode()),
             (b"content-length", str(reply.size_bytes).encode()),
@@ -158,6 +180,53 @@ class _Least:
             left -= len(piece)
             body = {"type": "http.response.body", "body": piece, "more_body": left > 0}
             await send(body)
+
+    def _reply(self, asked: tensors.InferRequest) -> list[Bytes]:
+        response = tensors.InferResponse(
+            model_name="m", outputs=(tensors.Tensor.of("y", self._answer),)
+        )
+        body = tensors.encode_response(response, binary_outputs=asked.wants_binary)
+        head = bhttp.ResponseHead(200, _fields(body))
+        start = bhttp.encode_whole_response_head(head, body.content_length)
+        return [start, *body.buffers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What Binary HTTP held.
+
+    Attributes:
+        content: In pieces.
+        json_bytes: How much of it is JSON.
+    """
+
+    content: list[Bytes]
+    json_bytes: int
+
+
+def _read(decoder: RequestDecoder | ResponseDecoder, pieces: list[Bytes]) -> _Message:
+    content: list[Bytes] = []
+    json_bytes = 0
+    for piece in pieces:
+        for event in decoder.feed(piece):
+            match event:
+                case (
+                    bhttp.RequestHead(fields=fields) | bhttp.ResponseHead(fields=fields)
+                ):
+                    json_bytes = int(dict(fields)[_JSON_BYTES])
+                case bhttp.Content(data=data):
+                    content.append(data)
+                case _:  # trailers and the end
+                    pass
+    decoder.finish()
+    return _Message(content, json_bytes)
+
+
+def _fields(body: tensors.Body) -> bhttp.Fields:
+    return (
+        (b"content-length", str(body.content_length).encode()),
+        (_JSON_BYTES, str(body.header_length).encode()),
+    )
 
 
 def _serve(told: _Told) -> None:
