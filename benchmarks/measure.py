@@ -29,6 +29,14 @@ def alternate(
     actions: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 20
 ) -> dict[str, Times]:
     """Time several actions in turn: A B C A B C ..."""
+    samples = sampled(actions, rounds, warmup)
+    return {name: times(values) for name, values in samples.items()}
+
+
+def sampled(
+    actions: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 20
+) -> dict[str, list[float]]:
+    """As `alternate`, but what each took, in milliseconds."""
     samples: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(warmup):
         for action in actions.values():
@@ -39,7 +47,7 @@ def alternate(
             start = time.perf_counter()
             action()
             samples[name].append((time.perf_counter() - start) * 1e3)
-    return {name: _times(values) for name, values in samples.items()}
+    return samples
 
 
 def timed(
@@ -57,8 +65,9 @@ def timed(
         action()
         if round_ >= warmup:
             samples.append((time.perf_counter() - start) * 1e3)
-    return _times(samples)
+    return times(samples)
 
 
-def _times(values: list[float]) -> Times:
+def times(values: list[float]) -> Times:
+    """Median and 95th percentile of what something took."""
     return Times(statistics.median(values), statistics.quantiles(values, n=20)[18])
