@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import IO, TYPE_CHECKING
 
 from blindai.cli.exits import Exit
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GRACE_S = 10.0  # to remove what is half-written
+_LOOK_S = 0.02
 
 
 @contextlib.contextmanager
@@ -104,16 +106,19 @@ def run(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process that still runs, and all that it started, which is in its group.
+    """End a program that still runs, and all that it started, which is in its group.
 
     As Ctrl-C does first, after which all tidy up; what a shell runs in the background
-    ignores that.
+    ignores that, and goes on when the shell has ended.
     """
-    if process.poll() is not None:
-        return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-            return
+        give_up = time.monotonic() + _GRACE_S
+        while time.monotonic() < give_up:
+            process.poll()  # else it would be in its group for ever
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(_LOOK_S)

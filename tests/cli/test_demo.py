@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from blindai.cli import demo, demo_enclave, demo_ocr, demo_search
+from blindai.cli import demo, demo_enclave, demo_ocr, demo_search, signals
 from blindai.cli.demo_relay import Capture, Relay
 from blindai.cli.demo_search import (
     VISIBLE,
@@ -166,6 +167,27 @@ def test_all_ends_when_it_is_interrupted(ending: signal.Signals) -> None:
     assert process.returncode == 130
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_enclave_that_is_just_being_started_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
+            super().__init__(*args, **kwargs)
+            begun.append(self)
+            signal.raise_signal(ending)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    running = demo_enclave.run_enclave(tmp_path / "none.toml", tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        running.__enter__()
+
+    assert begun[0].returncode is not None
 
 
 @needs_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,7 +11,8 @@ import sys
 import textwrap
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,11 +21,11 @@ import pytest
 from examples.common import ROOT, programs
 from examples.common.graphs import FLOAT, model, node
 
+from blindai.cli import signals
 from blindai.cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 ENDINGS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 
@@ -272,3 +274,38 @@ def test_what_a_program_started_ends_with_it(tmp_path: Path) -> None:
         programs.run([sys.executable, "-c", outer], cwd=tmp_path, timeout_s=2.0)
 
     await_file(tmp_path / "tidied")
+
+
+@pytest.mark.parametrize("last", ["wait", "exit"])
+def test_what_a_program_left_in_the_background_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    # A shell has what it runs there ignore Ctrl-C, and ends before it.
+    words = f"sleep 60 >&- 2>&- & echo $! >pid; {last}"
+    monkeypatch.setattr(programs, "_GRACE_S", 1.0)
+
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        programs.run(["/bin/sh", "-c", words], cwd=tmp_path, timeout_s=0.5)
+
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@ENDINGS
+def test_a_program_that_is_just_being_started_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    begun: list[subprocess.Popen[str]] = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
+            super().__init__(*args, **kwargs)
+            begun.append(self)
+            signal.raise_signal(ending)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        programs.run(["/bin/sleep", "60"], cwd=tmp_path, timeout_s=60)
+
+    assert begun[0].returncode == -signal.SIGINT

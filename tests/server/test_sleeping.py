@@ -96,3 +96,18 @@ def test_one_that_is_told_as_it_begins_ends() -> None:
     with bind(Listen(port=0)) as sock:
         serving = Told(made("asyncio").config).serve([sock])
         asyncio.run(asyncio.wait_for(serving, 10))
+
+
+@LOOPS
+def test_one_whose_loop_has_closed_lets_whoever_tells_it_be(loop: str) -> None:
+    class Cut(SleepingServer):
+        async def main_loop(self) -> None:
+            serving = asyncio.create_task(super().main_loop())
+            await asyncio.sleep(0.01)  # it sleeps
+            serving.cancel()
+
+    server = Cut(made(loop).config)
+    with bind(Listen(port=0)) as sock:
+        server.run([sock])  # ends of itself, told by nobody
+
+    server.should_exit = True

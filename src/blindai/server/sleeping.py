@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import uvicorn
 
@@ -23,7 +24,7 @@ class SleepingServer(uvicorn.Server):
             config: The server's.
         """
         self._told = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None  # while it serves
+        self._loop: asyncio.AbstractEventLoop | None = None  # once it serves
         super().__init__(config)
 
     @property
@@ -36,13 +37,11 @@ class SleepingServer(uvicorn.Server):
         self._should_exit = told
         loop = self._loop
         if told and loop is not None:
-            loop.call_soon_threadsafe(self._told.set)
+            with contextlib.suppress(RuntimeError):  # closed: it has ended
+                loop.call_soon_threadsafe(self._told.set)
 
     async def main_loop(self) -> None:
         """Serve until it is told to end."""
         self._loop = asyncio.get_running_loop()
-        try:
-            if not self.should_exit:  # from now on the event says so
-                await self._told.wait()
-        finally:
-            self._loop = None
+        if not self.should_exit:  # from now on the event says so
+            await self._told.wait()
