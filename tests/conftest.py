@@ -1,8 +1,11 @@
-"""ONNX files for whoever needs one."""
+"""ONNX files, and interruptions, for whoever needs one."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,6 +27,33 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLINDAI_STATE_DIR", str(folder))
         yield
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as a terminal leaves it; what a shell put aside, children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def interrupted_starts(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    interruptible: None,  # noqa: ARG001  for what it does
+) -> list[subprocess.Popen[bytes]]:
+    """Each process that is started has this one interrupted; those there were."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
+            super().__init__(*args, **kwargs)
+            begun.append(self)
+            signal.raise_signal(request.param)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    return begun
 
 
 def onnx_file(graph: onnx.GraphProto) -> bytes:

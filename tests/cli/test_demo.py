@@ -8,10 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -119,14 +118,6 @@ def test_a_short_text_is_not_searched_for(run: Run) -> None:
     assert "too short to search for" in run("demo", "--text", "a1").stdout
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT as a terminal leaves it; what a shell put aside, children inherit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_the_exit_code_holds_wherever_it_was_interrupted(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text("""
 import sys
@@ -169,25 +160,14 @@ def test_all_ends_when_it_is_interrupted(ending: signal.Signals) -> None:
         os.kill(child, 0)
 
 
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_enclave_that_is_just_being_started_ends_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+    tmp_path: Path, interrupted_starts: list[subprocess.Popen[bytes]]
 ) -> None:
-    begun: list[subprocess.Popen[bytes]] = []
-
-    class Interrupted(subprocess.Popen[bytes]):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
-            super().__init__(*args, **kwargs)
-            begun.append(self)
-            signal.raise_signal(ending)
-
-    monkeypatch.setattr(subprocess, "Popen", Interrupted)
     running = demo_enclave.run_enclave(tmp_path / "none.toml", tmp_path / "log")
     with pytest.raises(KeyboardInterrupt), signals.interruptible():
         running.__enter__()
 
-    assert begun[0].returncode is not None
+    assert interrupted_starts[0].returncode is not None
 
 
 @needs_model

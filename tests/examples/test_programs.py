@@ -12,7 +12,7 @@ import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -25,8 +25,9 @@ from blindai.cli import signals
 from blindai.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+pytestmark = pytest.mark.usefixtures("interruptible")
 ENDINGS = pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -48,14 +49,6 @@ finally:
     pathlib.Path("tidied").touch()
 """
 DEADLINE_S = 30.0
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """SIGINT as a terminal leaves it; what a shell put aside, children inherit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 STARTED = """
@@ -292,20 +285,10 @@ def test_what_a_program_left_in_the_background_ends_with_it(
         os.kill(pid, 0)
 
 
-@ENDINGS
 def test_a_program_that_is_just_being_started_ends_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+    tmp_path: Path, interrupted_starts: list[subprocess.Popen[bytes]]
 ) -> None:
-    begun: list[subprocess.Popen[str]] = []
-
-    class Interrupted(subprocess.Popen[str]):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
-            super().__init__(*args, **kwargs)
-            begun.append(self)
-            signal.raise_signal(ending)
-
-    monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt), signals.interruptible():
         programs.run(["/bin/sleep", "60"], cwd=tmp_path, timeout_s=60)
 
-    assert begun[0].returncode == -signal.SIGINT
+    assert interrupted_starts[0].returncode == -signal.SIGINT

@@ -38,19 +38,22 @@ def application(service: InferenceService) -> Application:
     return create_app(service, Settings(), lambda: NOW)
 
 
-async def test_models_are_restored_at_start_and_others_are_named(
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    make_door: MakeDoor,
-    add: bytes,
-) -> None:
+@pytest.fixture
+async def kept(tmp_path: Path, make_door: MakeDoor, add: bytes) -> Path:
+    """Where an earlier run of the server has kept the model `add`, sealed."""
     first = application(build_service(Settings(), tmp_path, KEY))
     async with first.router.lifespan_context(first):
         door = make_door(first)
         assert (await door.ask("PUT", "/v2/models/add", add)).status == 201
-    (tmp_path / "models" / "intruder").write_bytes(b"not sealed")
+    return tmp_path
 
-    second = application(build_service(Settings(), tmp_path, KEY))
+
+async def test_models_are_restored_at_start_and_others_are_named(
+    kept: Path, caplog: pytest.LogCaptureFixture, make_door: MakeDoor
+) -> None:
+    (kept / "models" / "intruder").write_bytes(b"not sealed")
+
+    second = application(build_service(Settings(), kept, KEY))
     async with second.router.lifespan_context(second):
         index = await make_door(second).ask("POST", "/v2/repository/index")
 
@@ -59,21 +62,15 @@ async def test_models_are_restored_at_start_and_others_are_named(
 
 
 async def test_a_sealed_model_that_a_preload_entry_covers_is_told_of(
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    make_door: MakeDoor,
-    add: bytes,
+    kept: Path, caplog: pytest.LogCaptureFixture, add: bytes
 ) -> None:
-    first = application(build_service(Settings(), tmp_path, KEY))
-    async with first.router.lifespan_context(first):
-        await make_door(first).ask("PUT", "/v2/models/add", add)
-    (sealed,) = set((tmp_path / "models").glob("?" * 64))
-    model = tmp_path / "add.onnx"
+    (sealed,) = set((kept / "models").glob("?" * 64))
+    model = kept / "add.onnx"
     model.write_bytes(add)
     digest = hashlib.sha256(add).hexdigest()
     entry = PreloadSettings(name="add", digest=digest, path=str(model))
 
-    second = application(build_service(Settings(preload=(entry,)), tmp_path, KEY))
+    second = application(build_service(Settings(preload=(entry,)), kept, KEY))
     async with second.router.lifespan_context(second):
         (said,) = caplog.messages
 
